@@ -1,0 +1,73 @@
+"""What producers and doorbells call."""
+
+import uuid
+from typing import Any
+
+from celery import Task, shared_task
+from redis.exceptions import RedisError
+from sqlalchemy.exc import OperationalError
+
+from worker import accepting, cancel, dispatch, poller, runtime
+from worker.ledger.progress import progress
+
+#: A database that is away: try again in so long, for ever. Far below the visibility timeout.
+AWAY_S = 5
+
+
+@shared_task(name="every8d.accept", bind=True, ignore_result=False, max_retries=None)
+def accept(self: Task, body: Any) -> dict[str, Any]:
+    """Commits a page, a seal, or both; then rings, or in the otp lane sends at once. Result: ids and counts."""
+    try:
+        engine = runtime.engine()
+        arrival = accepting.arrive(engine, body, self.request.id)
+    except OperationalError as error:
+        # Not committed, so it is not ours yet: it stays in the queue for as long as the database is away.
+        raise self.retry(countdown=AWAY_S) from error
+    if not arrival.ready or arrival.request is None:
+        return arrival.result
+    if arrival.lane == "otp":
+        if not self.request.ignore_result:
+            # The producer waits for the commit, not for the gateway.
+            self.backend.store_result(self.request.id, arrival.result, "SUCCESS", request=self.request)
+        _send_now(engine, arrival)
+    else:
+        runtime.wake(arrival.account, arrival.lane)
+    return arrival.result
+
+
+def _send_now(engine: Any, arrival: accepting.Arrival) -> None:
+    assert arrival.request is not None  # noqa: S101 - the caller looked
+    try:
+        dispatch.send_now(engine, arrival.account, arrival.lane, arrival.request)
+    except (OperationalError, RedisError):
+        # It is in the ledger; the next look sends it.
+        runtime.wake(arrival.account, arrival.lane)
+
+
+@shared_task(name="every8d.dispatch")
+def dispatch_lane(account: str, lane: str) -> None:
+    """A doorbell: something of this lane may be due."""
+    dispatch.dispatch(runtime.engine(), account, lane)
+
+
+@shared_task(name="every8d.poll")
+def poll(account: str) -> None:
+    """A doorbell: a batch of this account may be due for polling."""
+    poller.poll(runtime.engine(), account)
+
+
+@shared_task(name="every8d.status", ignore_result=False)
+def status(request: str) -> dict[str, Any]:
+    """How far a request is: ids and counts only."""
+    found = progress(runtime.engine().database, uuid.UUID(request))
+    return found.result() if found else _unknown(request)
+
+
+@shared_task(name="every8d.cancel", ignore_result=False)
+def cancel_request(request: str) -> dict[str, Any]:
+    """Stops what can still be stopped of a request."""
+    return cancel.cancel(runtime.engine(), uuid.UUID(request)) or _unknown(request)
+
+
+def _unknown(request: str) -> dict[str, Any]:
+    return {"request": request, "state": "unknown_request", "final": False}

@@ -1,0 +1,64 @@
+"""The Celery application: `celery -A worker worker`, `celery -A worker beat`. It loads the tasks by name."""
+
+from typing import Any
+
+from celery import Celery
+from celery.signals import (
+    beat_init,
+    setup_logging,
+    worker_process_init,
+    worker_ready,
+    worker_shutdown,
+    worker_shutting_down,
+)
+
+import config
+from config.beat import beat_config
+from config.celery import celery_config
+from worker import log, runtime
+from worker.masking import MaskedRequest
+
+
+def make_app(settings: config.Settings) -> Celery:
+    """The application for these settings."""
+    app = Celery("every8d", include=["tasks"], set_as_current=True)
+    app.conf.update(celery_config(settings) | beat_config(settings))
+    # Arguments that a foreign producer published in clear are never shown: not in events, not in Flower, not in logs.
+    app.Task.Request = MaskedRequest
+    return app
+
+
+app = make_app(config.load())
+
+
+@setup_logging.connect
+def _logging(**_: Any) -> None:
+    settings = config.load()
+    log.configure(settings.log_format, settings.log_level)
+
+
+@worker_ready.connect
+def _ready(sender: Any = None, **_: Any) -> None:
+    queues = list(sender.app.amqp.queues.consume_from) if sender is not None else []
+    runtime.start(queues)
+
+
+@worker_process_init.connect
+def _forked(**_: Any) -> None:
+    # Connections made before a fork belong to the parent.
+    runtime.forget()
+
+
+@worker_shutting_down.connect
+def _stopping(**_: Any) -> None:
+    runtime.stop()
+
+
+@worker_shutdown.connect
+def _stopped(**_: Any) -> None:
+    runtime.finish()
+
+
+@beat_init.connect
+def _beat(**_: Any) -> None:
+    log.bind_process("beat")

@@ -1,0 +1,152 @@
+"""Dispatching a lane: claim, call, settle, again, for a slice of time. First whatever waits, only then the claim."""
+
+import time
+import uuid
+
+import structlog
+from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_random_exponential
+
+from worker.breaker import BreakerOpenError
+from worker.engine import Engine
+from worker.ledger import accounts
+from worker.ledger.claim import Terms, claim, due
+from worker.sender import UNWANTED, Outcome, send
+from worker.session import SessionUnavailableError
+
+#: A lease outlives the call's deadline by this: for the claim before it and the commits after it.
+LEASE_MARGIN_S = 60.0
+#: After so many refusals at the door (403, 429) in a row the account is paused: the gateway does not want us.
+UNWANTED_LIMIT = 10
+
+_log = structlog.get_logger(__name__)
+
+
+class _Closed(Exception):
+    """Nothing of the lane may go out now; `wait_s` is when to look again, None when somebody must act first."""
+
+    def __init__(self, reason: str, wait_s: float | None) -> None:
+        self.reason, self.wait_s = reason, wait_s
+
+
+def dispatch(engine: Engine, alias: str, lane: str) -> None:
+    """Sends what is due in a lane, for at most a slice of time. Harmless to call at any moment, any number of times."""
+    engine.bell.answered(f"{alias}:{lane}")
+    if alias not in engine.settings.accounts:
+        _log.warning("an account without settings has messages", account=alias, lane=lane)
+        return
+    with engine.limiter.place(alias, engine.account(alias), lane) as place:
+        if place is None:
+            return
+        until = time.monotonic() + engine.settings.slice_s
+        while _goes_on(engine, alias, lane, until, None):
+            if engine.stopping.is_set() or time.monotonic() >= until or not place.keep():
+                break
+        else:
+            return
+    # The slice is over, and there was more: the next one goes behind what else waits in the queue.
+    engine.bell.dispatch(alias, lane)
+
+
+def send_now(engine: Engine, alias: str, lane: str, request_id: uuid.UUID) -> None:
+    """Sends one request at once, without a doorbell: the otp lane. What has to wait is found by the next look."""
+    _goes_on(engine, alias, lane, time.monotonic() + engine.settings.slice_s, request_id)
+
+
+def _goes_on(engine: Engine, alias: str, lane: str, until: float, only: uuid.UUID | None) -> bool:
+    try:
+        return _once(engine, alias, lane, until, only)
+    except _Closed as closed:
+        _log.info("lane waits", account=alias, lane=lane, reason=closed.reason, wait_s=closed.wait_s)
+        return False
+
+
+def _once(engine: Engine, alias: str, lane: str, until: float, only: uuid.UUID | None) -> bool:
+    """One chunk, with a few tries at once where it was certainly not sent. False where nothing (more) is due."""
+    tries = Retrying(
+        # Each try is a claim of its own: the definite no before it is committed, so dying in this wait leaves no doubt.
+        retry=retry_if_result(lambda result: result[0] in (Outcome.NOT_SENT, Outcome.NO_SESSION)),
+        stop=stop_after_attempt(3),
+        wait=wait_random_exponential(multiplier=0.1, max=2),
+        retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+    )
+    outcome, reason = tries(_try, engine, alias, lane, until, only)
+    if outcome in (Outcome.NOT_SENT, Outcome.NO_SESSION, Outcome.UNKNOWN):
+        # Unknown, too: a front that answers every call with an error page must not get the whole campaign.
+        _back_off(engine, alias, lane, reason)
+        return False
+    if outcome is Outcome.BLOCKED:
+        raise _Closed(reason, None)
+    return outcome is not None
+
+
+def _try(
+    engine: Engine, alias: str, lane: str, until: float, only: uuid.UUID | None
+) -> tuple[Outcome | None, str]:
+    account = engine.account(alias)
+    gate = _gate(engine, alias, lane)
+    if only is None and not due(engine.database, alias, lane):
+        return None, ""
+    while wait_s := engine.limiter.permit(alias, account, lane):
+        if time.monotonic() + wait_s > until or engine.stopping.wait(wait_s):
+            raise _Closed("the rate limit", wait_s)
+    try:
+        session_key = engine.sessions.key(alias)
+    except BreakerOpenError as error:
+        raise _Closed(str(error), None) from None
+    except SessionUnavailableError as error:
+        if error.down:
+            _back_off(engine, alias, lane, str(error))
+        raise _Closed(str(error), error.wait_s) from None
+    # Made here, because what fails after the claim leaves a chunk of which nobody knows whether it was sent.
+    engine.gateways.gateway(alias)
+    terms = Terms(
+        account.chunk_size,
+        account.call_deadline_s + LEASE_MARGIN_S,
+        engine.worker,
+        gate.account.operations_off,
+    )
+    claimed = claim(engine.database, alias, lane, terms, only=only)
+    if claimed is None:
+        return None, ""
+    outcome, reason = send(engine, claimed, session_key)
+    if claimed.more and only is None:
+        # Others may join while we go on; how many is the limiter's to say.
+        engine.bell.dispatch(alias, lane)
+    if outcome is Outcome.ACCEPTED and gate.failures:
+        accounts.lane_went_well(engine.database, alias, lane)
+    _log.info(
+        "chunk",
+        account=alias,
+        lane=lane,
+        outcome=str(outcome),
+        messages=len(claimed.packed.messages),
+        operation=claimed.packed.operation,
+        reason=reason,
+    )
+    return outcome, reason
+
+
+def _gate(engine: Engine, alias: str, lane: str) -> accounts.Gate:
+    """The account's and the lane's state. Raises _Closed where nothing may go out."""
+    gate = accounts.gate(engine.database, alias, lane)
+    if gate.account.paused:
+        raise _Closed(f"paused: {gate.account.paused_reason}", None)
+    if gate.wait_ms:
+        raise _Closed("waiting after a failure", gate.wait_ms / 1000)
+    try:
+        engine.sessions.check(alias, gate.account)
+    except BreakerOpenError as error:
+        raise _Closed(str(error), None) from None
+    return gate
+
+
+def _back_off(engine: Engine, alias: str, lane: str, reason: str) -> None:
+    ceiling_s = engine.account(alias).retry_ceiling_s
+    wait_s = accounts.lane_failed(engine.database, alias, lane, reason, ceiling_s)
+    _log.warning("lane backs off", account=alias, lane=lane, reason=reason, wait_s=wait_s)
+    if reason in {f"HTTP {status}" for status in UNWANTED}:
+        failures = accounts.gate(engine.database, alias, lane).failures
+        if failures >= UNWANTED_LIMIT:
+            accounts.pause_account(
+                engine.database, alias, f"the gateway refused us {failures} times ({reason}): ask the vendor"
+            )

@@ -1,0 +1,233 @@
+"""Accounts and lanes in the ledger: the breaker, pauses, and the waits after a gateway that did not answer."""
+
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from worker.ledger.database import Database
+from worker.ledger.events import Event, record
+from worker.ledger.tables import account, lane
+
+#: Refused logins without a success between them, over all passwords, after which only an operator goes on.
+#: The gateway itself locks the account at ten.
+REFUSALS_LIMIT = 6
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class AccountRow:
+    """What the ledger keeps of an account. `fingerprint` is of the password that was refused."""
+
+    alias: str
+    breaker: str
+    breaker_code: int | None
+    refusals: int
+    salt: str
+    fingerprint: str | None
+    paused: bool
+    paused_reason: str | None
+    operations_off: frozenset[str]
+
+
+_ROW = (
+    account.c.alias,
+    account.c.breaker,
+    account.c.breaker_code,
+    account.c.refusals,
+    account.c.salt,
+    account.c.fingerprint,
+    account.c.paused,
+    account.c.paused_reason,
+    account.c.operations_off,
+)
+
+
+def ensure_accounts(database: Database, aliases: Iterable[str]) -> None:
+    """A row for each account of the settings. An account's salt is made once and stays."""
+    dialect = postgresql if database.is_postgres else sqlite
+
+    def work(connection: Connection) -> None:
+        for alias in aliases:
+            row = {"alias": alias, "salt": secrets.token_hex(16)}
+            connection.execute(dialect.insert(account).values(row).on_conflict_do_nothing())
+
+    database.write(work)
+
+
+def account_row(database: Database, alias: str) -> AccountRow:
+    """The account's state now. Raises LookupError where `ensure_accounts` has not run for it."""
+    with database.read() as connection:
+        row = connection.execute(select(*_ROW).where(account.c.alias == alias)).first()
+    if row is None:
+        raise LookupError(f"the ledger has no account {alias}")
+    return _account_row(row)
+
+
+def _account_row(row: Sequence[Any]) -> AccountRow:
+    kept: list[Any] = list(row)
+    kept[-1] = frozenset(kept[-1].split())
+    return AccountRow(*kept)
+
+
+def login_refused(database: Database, alias: str, code: int, fingerprint: str, *, locked: bool) -> None:
+    """Opens the breaker for this password, for every worker and across restarts; an event says what to do."""
+    now_ms = database.now_ms()
+
+    def work(connection: Connection) -> None:
+        refusals = connection.scalar(
+            select(account.c.refusals).where(account.c.alias == alias).with_for_update()
+        )
+        refusals = (refusals or 0) + 1
+        state = "locked" if locked or refusals >= REFUSALS_LIMIT else "open"
+        connection.execute(
+            update(account)
+            .where(account.c.alias == alias)
+            .values(
+                breaker=state,
+                breaker_code=code,
+                breaker_ms=now_ms,
+                refusals=refusals,
+                fingerprint=fingerprint,
+            )
+        )
+        advice = (
+            "the account is locked: ask the vendor, then `every8d accounts unblock`"
+            if state == "locked"
+            else "put the right password into the settings, or `every8d accounts unblock` if it was right"
+        )
+        detail = f"the gateway refused the login of account {alias} ({code}); nothing of it is sent; {advice}"
+        record(connection, Event("account_blocked", now_ms, account=alias, detail=detail))
+
+    database.write(work)
+
+
+def login_accepted(database: Database, alias: str) -> None:
+    """Closes the breaker: this password works."""
+    now_ms = database.now_ms()
+    statement = (
+        update(account)
+        .where(account.c.alias == alias)
+        .values(breaker="closed", breaker_code=None, breaker_ms=now_ms, refusals=0, fingerprint=None)
+    )
+    database.write(lambda connection: connection.execute(statement))
+
+
+def turn_operation_off(database: Database, alias: str, operation: str) -> None:
+    """The gateway does not know this operation: the account does without it from now on."""
+    now_ms = database.now_ms()
+
+    def work(connection: Connection) -> None:
+        kept = connection.scalar(
+            select(account.c.operations_off).where(account.c.alias == alias).with_for_update()
+        )
+        off = set((kept or "").split())
+        if operation in off:
+            return
+        connection.execute(
+            update(account)
+            .where(account.c.alias == alias)
+            .values(operations_off=" ".join(sorted(off | {operation})))
+        )
+        detail = f"the gateway does not know {operation}; account {alias} does without it"
+        record(connection, Event("operation_off", now_ms, account=alias, detail=detail))
+
+    database.write(work)
+
+
+def pause_account(database: Database, alias: str, reason: str) -> None:
+    """Nothing of the account goes out until an operator resumes it."""
+    now_ms = database.now_ms()
+
+    def work(connection: Connection) -> None:
+        paused = connection.execute(
+            update(account)
+            .where(account.c.alias == alias, account.c.paused.is_(False))
+            .values(paused=True, paused_reason=reason)
+        ).rowcount
+        if paused:
+            record(connection, Event("account_paused", now_ms, account=alias, detail=reason))
+
+    database.write(work)
+
+
+def keep_credit(database: Database, alias: str, credit: Decimal) -> None:
+    """The account's credit in points, as the gateway said just now."""
+    now_ms = database.now_ms()
+    statement = update(account).where(account.c.alias == alias).values(credit=credit, credit_ms=now_ms)
+    database.write(lambda connection: connection.execute(statement))
+
+
+def contended(database: Database, alias: str) -> None:
+    """Another system takes the account's session away faster than we may log in."""
+    now_ms = database.now_ms()
+    detail = (
+        f"another system closes the session of account {alias}, or logs in as it; its messages wait between "
+        "logins. Give each system an account of its own"
+    )
+    database.write(lambda c: record(c, Event("account_contended", now_ms, account=alias, detail=detail)))
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Whether a lane's calls may go out: the account's row, and the lane's wait after failures."""
+
+    account: AccountRow
+    #: Milliseconds until something of this lane may go out again; 0 means now.
+    wait_ms: int
+    failures: int
+
+
+def gate(database: Database, alias: str, name: str) -> Gate:
+    """The state of an account and one of its lanes, in one look. Raises LookupError as `account_row` does."""
+    with database.read() as connection:
+        row = connection.execute(
+            select(*_ROW, lane.c.resume_ms, lane.c.failures)
+            .select_from(account.outerjoin(lane, (lane.c.account == account.c.alias) & (lane.c.lane == name)))
+            .where(account.c.alias == alias)
+        ).first()
+    if row is None:
+        raise LookupError(f"the ledger has no account {alias}")
+    return Gate(_account_row(row[:-2]), max(0, (row.resume_ms or 0) - database.now_ms()), row.failures or 0)
+
+
+def lane_failed(database: Database, alias: str, name: str, why: str, ceiling_s: float) -> float:
+    """A call of the lane could not be made: the lane waits, longer each time. Returns the wait in seconds.
+
+    Loops that fail while the lane waits already failed by the same fault, and make the wait no longer.
+    """
+    now_ms = database.now_ms()
+
+    def work(connection: Connection) -> float:
+        mine = (lane.c.account == alias) & (lane.c.lane == name)
+        dialect = postgresql if database.is_postgres else sqlite
+        # The row first: what is not there cannot be locked.
+        connection.execute(dialect.insert(lane).values(account=alias, lane=name).on_conflict_do_nothing())
+        kept = connection.execute(
+            select(lane.c.failures, lane.c.resume_ms).where(mine).with_for_update()
+        ).one()
+        if kept.resume_ms > now_ms:
+            return float(kept.resume_ms - now_ms) / 1000
+        failures = int(kept.failures) + 1
+        wait_s = min(ceiling_s, 2.0 ** min(failures - 1, 16))
+        values = {"resume_ms": now_ms + int(wait_s * 1000), "failures": failures, "reason": why}
+        connection.execute(update(lane).where(mine).values(values))
+        if failures == 1:
+            detail = f"{why}; the {name} lane of account {alias} waits and goes on by itself"
+            record(connection, Event("gateway_unreachable", now_ms, account=alias, lane=name, detail=detail))
+        return wait_s
+
+    return database.write(work)
+
+
+def lane_went_well(database: Database, alias: str, name: str) -> None:
+    """A call went through after failures: the lane's waits begin anew."""
+    statement = (
+        update(lane)
+        .where(lane.c.account == alias, lane.c.lane == name)
+        .values(failures=0, resume_ms=0, reason=None)
+    )
+    database.write(lambda connection: connection.execute(statement))

@@ -1,0 +1,292 @@
+"""Claiming: the oldest due messages of one pack key become a chunk in state `submitting`, in one commit.
+
+Whoever commits a claim makes the gateway call at once, or gives the chunk back. The chunk's lease, by the database's
+clock, is the only sign that somebody works on it.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, insert, select, text, update
+
+from worker import token
+from worker.ledger.database import Database
+from worker.ledger.events import Event, record
+from worker.ledger.tables import chunk, message, request
+from worker.packing import Candidate, Packed, pack
+from worker.states import ChunkState, MessageState
+
+#: A booking nearer than this is not handed to the gateway any more.
+BOOKING_MARGIN_MS = 120_000
+#: A claim looks so often: what it finds first may be gone, or no longer due.
+LOOKS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a claim goes by. Times in seconds, size in messages, `worker` names the process for operators."""
+
+    size: int
+    lease_s: float
+    worker: str
+    #: Operations that the gateway refused to know.
+    operations_off: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Claim:
+    """A chunk that is ours to send: what the call needs, and until when (milliseconds, the database's clock)."""
+
+    id: int
+    account: str
+    lane: str
+    subject: str
+    packed: Packed
+    send_time_ms: int | None
+    lease_ms: int
+    #: More messages were due than fit.
+    more: bool
+
+    def __repr__(self) -> str:
+        return f"Claim({token.encode(self.id)}, {len(self.packed.messages)} messages)"
+
+
+def claim(
+    database: Database, account: str, lane: str, terms: Terms, *, only: uuid.UUID | None = None
+) -> Claim | None:
+    """Takes the next chunk of a lane, or None where nothing is due. `only` looks at one request alone."""
+    for _ in range(LOOKS):
+        found = _look(database, account, lane, terms, only)
+        if not isinstance(found, _Again):
+            return found
+    return None
+
+
+class _Again:
+    """The oldest requests had nothing left for us, and are put right: others may be due behind them."""
+
+
+def _look(
+    database: Database, account: str, lane: str, terms: Terms, only: uuid.UUID | None
+) -> Claim | _Again | None:
+    now_ms = database.now_ms()
+
+    def work(connection: Connection) -> Claim | _Again | None:
+        requests = _lock_requests(connection, account, lane, terms.size, now_ms, only)
+        if requests is None:
+            return None
+        live = _expire(connection, requests, now_ms)
+        if not live:
+            return _Again()
+        lease_ms = now_ms + int(terms.lease_s * 1000)
+        if _is_too_late_to_book(live[0], now_ms, lease_ms):
+            _hold_here(connection, live[0])
+            return _Again()
+        candidates = _candidates(connection, live, terms.size, now_ms)
+        packed = pack(candidates, {row.id: row for row in live}, terms.size, terms.operations_off)
+        if packed is None:
+            _recompute_due(connection, [row.id for row in live])
+            return _Again()
+        first = next(row for row in live if row.id == packed.messages[0].request_id)
+        chunk_id = token.new_id(now_ms)
+        send_time_ms = first.send_at_ms if first.schedule == "gateway" and first.send_at_ms > now_ms else None
+        connection.execute(
+            insert(chunk).values(
+                id=chunk_id,
+                account=account,
+                lane=lane,
+                state=ChunkState.SUBMITTING,
+                operation=packed.operation,
+                size=len(packed.messages),
+                points=Decimal(packed.points),
+                send_time_ms=send_time_ms,
+                attempt=max(one.attempts for one in packed.messages) + 1,
+                worker=terms.worker,
+                claimed_ms=now_ms,
+                lease_ms=lease_ms,
+                pending=len(packed.messages),
+            )
+        )
+        _point(database, connection, chunk_id, packed.messages)
+        exhausted = len(candidates) < terms.size
+        _recompute_due(connection, [row.id for row in live if exhausted or row.size == 1])
+        more = not exhausted or len(packed.messages) < len(candidates)
+        return Claim(chunk_id, account, lane, first.subject, packed, send_time_ms, lease_ms, more)
+
+    return database.write(work, bulk=lane == "bulk")
+
+
+def due(database: Database, account: str, lane: str) -> bool:
+    """Whether something of the lane is due: a look that costs little and takes nothing."""
+    with database.read() as connection:
+        found = select(request.c.id).where(_is_due(account, lane, database.now_ms())).limit(1)
+        return connection.execute(found).first() is not None
+
+
+def due_lanes(database: Database) -> list[tuple[str, str]]:
+    """Every (account, lane) in which something is due."""
+    with database.read() as connection:
+        rows = connection.execute(
+            select(request.c.account, request.c.lane)
+            .where(request.c.next_due_ms <= database.now_ms())
+            .group_by(request.c.account, request.c.lane)
+        )
+        return [(row.account, row.lane) for row in rows]
+
+
+def _is_due(account: str, lane: str, now_ms: int) -> Any:
+    return (request.c.account == account) & (request.c.lane == lane) & (request.c.next_due_ms <= now_ms)
+
+
+def _lock_requests(
+    connection: Connection, account: str, lane: str, size: int, now_ms: int, only: uuid.UUID | None
+) -> Sequence[Any] | None:
+    """The oldest due requests with one pack key, together as large as a chunk, locked against other claims.
+
+    None where no request is due; empty where others have just taken what was left of those that were.
+    """
+    looked = select(request.c.id, request.c.pack_key, request.c.size).where(_is_due(account, lane, now_ms))
+    if only is not None:
+        looked = looked.where(request.c.id == only)
+    rows = connection.execute(looked.order_by(request.c.next_due_ms, request.c.id).limit(size)).all()
+    # Ids first and a lock after: only what this claim can use is locked.
+    ids, enough = [], 0
+    for row in rows:
+        if row.pack_key == rows[0].pack_key and enough < size:
+            ids.append(row.id)
+            enough += row.size
+    if not ids:
+        return None
+    columns = (
+        request.c.id,
+        request.c.account,
+        request.c.lane,
+        request.c.text,
+        request.c.subject,
+        request.c.send_at_ms,
+        request.c.schedule,
+        request.c.validity_min,
+        request.c.deadline_ms,
+        request.c.size,
+        request.c.next_due_ms,
+    )
+    wanted = select(*columns).where(request.c.id.in_(ids), request.c.next_due_ms <= now_ms)
+    wanted = wanted.order_by(request.c.next_due_ms, request.c.id)
+    locked = connection.execute(wanted.with_for_update(skip_locked=True)).all()
+    # All of them are being claimed by others. A long request goes on with whoever comes next, so wait for that one.
+    return locked or connection.execute(wanted.limit(1).with_for_update()).all()
+
+
+def _expire(connection: Connection, requests: Sequence[Any], now_ms: int) -> list[Any]:
+    """Messages past their request's deadline are never handed over. Returns the requests that still may be."""
+    late = [row for row in requests if row.deadline_ms is not None and row.deadline_ms <= now_ms]
+    for row in late:
+        count = connection.execute(
+            update(message)
+            .where(message.c.request_id == row.id, message.c.due_ms.is_not(None))
+            .values(state=MessageState.EXPIRED, due_ms=None, final_ms=now_ms)
+        ).rowcount
+        connection.execute(update(request).where(request.c.id == row.id).values(next_due_ms=None))
+        if count:
+            detail = f"{count} messages passed their deadline before the gateway had them; they are not sent"
+            record(
+                connection,
+                Event("messages_expired", now_ms, row.account, row.lane, request_id=row.id, detail=detail),
+            )
+    return [row for row in requests if row not in late]
+
+
+def _is_too_late_to_book(first: Any, now_ms: int, lease_ms: int) -> bool:
+    """A booking that reaches the front when its time is near could be past when the gateway reads it."""
+    latest_ms = max(lease_ms, now_ms + BOOKING_MARGIN_MS)
+    return bool(first.schedule == "gateway" and now_ms < first.send_at_ms < latest_ms)
+
+
+def _hold_here(connection: Connection, first: Any) -> None:
+    """Its messages wait in the ledger for their time instead."""
+    connection.execute(
+        update(message)
+        .where(message.c.request_id == first.id, message.c.due_ms.is_not(None))
+        .values(due_ms=first.send_at_ms)
+    )
+    _recompute_due(connection, [first.id])
+
+
+def _candidates(connection: Connection, requests: list[Any], size: int, now_ms: int) -> list[Candidate]:
+    columns = (
+        message.c.request_id,
+        message.c.seq,
+        message.c.number,
+        message.c.text,
+        message.c.name,
+        message.c.email,
+        message.c.points,
+        message.c.part,
+        message.c.attempts,
+    )
+    waiting = select(*columns).where(message.c.due_ms <= now_ms).order_by(message.c.due_ms, message.c.seq)
+    # All but the last are smaller than a chunk together, so only the last one is cut; the oldest go first.
+    *whole, last = requests
+    found: list[Candidate] = []
+    if whole:
+        rows = connection.execute(waiting.where(message.c.request_id.in_([row.id for row in whole])))
+        order = {row.id: place for place, row in enumerate(whole)}
+        found = sorted((Candidate(*row) for row in rows), key=lambda one: (order[one.request_id], one.seq))[
+            :size
+        ]
+    rows = connection.execute(waiting.where(message.c.request_id == last.id).limit(size - len(found)))
+    return found + [Candidate(*row) for row in rows]
+
+
+_POINT_MANY = text(
+    "UPDATE message SET chunk_id = :chunk, position = d.position, due_ms = NULL, state = 'packed' "
+    "FROM unnest(CAST(:requests AS uuid[]), CAST(:seqs AS int[]), CAST(:positions AS int[])) "
+    "AS d(request_id, seq, position) WHERE message.request_id = d.request_id AND message.seq = d.seq"
+)
+_POINT_ONE = (
+    update(message)
+    .where(message.c.request_id == bindparam("of_request"), message.c.seq == bindparam("of_seq"))
+    .values(
+        chunk_id=bindparam("to_chunk"),
+        position=bindparam("to_position"),
+        due_ms=None,
+        state=MessageState.PACKED,
+    )
+)
+
+
+def _point(database: Database, connection: Connection, chunk_id: int, messages: Sequence[Candidate]) -> None:
+    """Points the messages to their chunk: one statement on PostgreSQL, one executemany on SQLite."""
+    if database.is_postgres:
+        connection.execute(
+            _POINT_MANY,
+            {
+                "chunk": chunk_id,
+                "requests": [one.request_id for one in messages],
+                "seqs": [one.seq for one in messages],
+                "positions": list(range(1, len(messages) + 1)),
+            },
+        )
+        return
+    connection.execute(
+        _POINT_ONE,
+        [
+            {"of_request": one.request_id, "of_seq": one.seq, "to_chunk": chunk_id, "to_position": place}
+            for place, one in enumerate(messages, 1)
+        ],
+    )
+
+
+def _recompute_due(connection: Connection, ids: list[uuid.UUID]) -> None:
+    """`next_due_ms` from the messages themselves. The requests are locked by this transaction."""
+    if not ids:
+        return
+    earliest = select(func.min(message.c.due_ms)).where(
+        message.c.request_id == request.c.id, message.c.due_ms.is_not(None)
+    )
+    connection.execute(
+        update(request).where(request.c.id.in_(ids)).values(next_due_ms=earliest.scalar_subquery())
+    )

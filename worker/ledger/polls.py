@@ -1,0 +1,315 @@
+"""The ledger's side of polling: which batch is next, and storing a page of delivery statuses in one commit."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from every8d.replies import StatusRow
+from worker.ledger.database import Database
+from worker.ledger.events import Event, record
+from worker.ledger.progress import BOOKED
+from worker.ledger.rows import milliseconds
+from worker.ledger.tables import POINT_UNITS, chunk, message, reply
+from worker.states import FINAL, ChunkState, EraseState, MessageState
+from worker.statuses import Change, Known, changes, plain_number
+
+#: Rows of one page of getDeliveryStatus (specification 3.2).
+PAGE_ROWS = 1000
+#: What the ledger keeps of a number; the longest that there is has 16 characters.
+NUMBER_LENGTH = 20
+
+
+@dataclass(frozen=True, slots=True)
+class PollClaim:
+    """A batch that is ours to poll until its lease ends; `page` is where the last poll stopped."""
+
+    chunk_id: int
+    account: str
+    lane: str
+    batch_id: str
+    size: int
+    page: int
+    polls: int
+    answered_ms: int
+    send_time_ms: int | None
+    erase: str | None
+    #: Until when it is ours; whoever comes after that may store statuses, but not where to go on.
+    lease_ms: int
+
+
+def claim_poll(database: Database, account: str, lease_s: float) -> PollClaim | None:
+    """The batch whose poll is due longest, leased to us; None where none is due."""
+    now_ms = database.now_ms()
+
+    def work(connection: Connection) -> PollClaim | None:
+        row = connection.execute(
+            select(
+                chunk.c.id,
+                chunk.c.account,
+                chunk.c.lane,
+                chunk.c.batch_id,
+                chunk.c.size,
+                chunk.c.poll_page,
+                chunk.c.polls,
+                chunk.c.answered_ms,
+                chunk.c.send_time_ms,
+                chunk.c.erase,
+            )
+            .where(
+                chunk.c.account == account,
+                chunk.c.next_poll_ms <= now_ms,
+                (chunk.c.poll_lease_ms.is_(None)) | (chunk.c.poll_lease_ms < now_ms),
+            )
+            .order_by(chunk.c.next_poll_ms)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        ).first()
+        if row is None:
+            return None
+        lease_ms = now_ms + int(lease_s * 1000)
+        connection.execute(update(chunk).where(chunk.c.id == row.id).values(poll_lease_ms=lease_ms))
+        return PollClaim(*list[Any]([*row, lease_ms]))
+
+    return database.write(work, bulk=True)
+
+
+def due(database: Database, account: str, *, at_least: int = 1) -> bool:
+    """Whether so many batches of the account are to be polled now, and nobody is at it."""
+    now_ms = database.now_ms()
+    with database.read() as connection:
+        found = select(chunk.c.id).where(
+            chunk.c.account == account,
+            chunk.c.next_poll_ms <= now_ms,
+            (chunk.c.poll_lease_ms.is_(None)) | (chunk.c.poll_lease_ms < now_ms),
+        )
+        return len(connection.execute(found.limit(at_least)).all()) == at_least
+
+
+def due_polls(database: Database) -> list[str]:
+    """The accounts with a poll that is due."""
+    with database.read() as connection:
+        rows = connection.execute(
+            select(chunk.c.account).where(chunk.c.next_poll_ms <= database.now_ms()).group_by(chunk.c.account)
+        )
+        return [row.account for row in rows]
+
+
+def store_page(database: Database, poll: PollClaim, rows: Sequence[StatusRow], next_page: int) -> None:
+    """Commits a page: statuses that say more than what is known, replies that are new, and where to go on."""
+    now_ms = database.now_ms()
+
+    def work(connection: Connection) -> None:
+        _store(database, connection, poll, rows, now_ms)
+        connection.execute(update(chunk).where(_ours(poll)).values(poll_page=next_page))
+
+    database.write(work, bulk=True)
+
+
+def store_last_page(
+    database: Database, poll: PollClaim, rows: Sequence[StatusRow], plan: Callable[[int], int | None]
+) -> int:
+    """Commits the last page, and when to ask again: `plan` says so, of the number of messages that are not final.
+
+    Returns that number. A plan of None ends the polling of this batch.
+    """
+    now_ms = database.now_ms()
+
+    def work(connection: Connection) -> int:
+        _store(database, connection, poll, rows, now_ms)
+        pending = (
+            connection.scalar(
+                select(func.count()).where(message.c.chunk_id == poll.chunk_id, message.c.final_ms.is_(None))
+            )
+            or 0
+        )
+        next_poll_ms = plan(pending)
+        values: dict[str, Any] = {
+            "polls": poll.polls + 1,
+            "poll_page": 1,
+            "poll_lease_ms": None,
+            "next_poll_ms": next_poll_ms,
+            "pending": pending,
+        }
+        if pending == 0:
+            values["final_ms"] = func.coalesce(chunk.c.final_ms, now_ms)
+        ours = connection.execute(update(chunk).where(_ours(poll)).values(values)).rowcount == 1
+        if poll.erase == EraseState.UNKNOWN:
+            _settle_erasure(connection, poll.chunk_id)
+        if ours and pending and next_poll_ms is None:
+            record(
+                connection,
+                Event(
+                    "polling_given_up",
+                    now_ms,
+                    account=poll.account,
+                    lane=poll.lane,
+                    chunk_id=poll.chunk_id,
+                    detail=f"{pending} messages have no final status; they are not asked for any longer",
+                ),
+            )
+        return pending
+
+    return database.write(work, bulk=True)
+
+
+def postpone_poll(database: Database, poll: PollClaim, next_poll_ms: int) -> None:
+    """The poll failed: the same page again, later. Nothing of what is stored is lost."""
+    statement = update(chunk).where(_ours(poll)).values(poll_lease_ms=None, next_poll_ms=next_poll_ms)
+    database.write(lambda connection: connection.execute(statement))
+
+
+def _ours(poll: PollClaim) -> Any:
+    """SQL: the polled chunk, unless another process has taken the poll over since."""
+    return (chunk.c.id == poll.chunk_id) & (chunk.c.poll_lease_ms == poll.lease_ms)
+
+
+def _store(
+    database: Database, connection: Connection, poll: PollClaim, rows: Sequence[StatusRow], now_ms: int
+) -> None:
+    known = _known(connection, poll, rows)
+    _update(database, connection, changes(known, rows, now_ms))
+    _store_replies(database, connection, poll, known, rows, now_ms)
+
+
+def _known(connection: Connection, poll: PollClaim, rows: Sequence[StatusRow]) -> dict[str, Known]:
+    wanted = select(
+        message.c.number,
+        message.c.request_id,
+        message.c.seq,
+        message.c.status,
+        message.c.cost,
+        message.c.state,
+        message.c.sent_ms,
+        message.c.final_ms,
+    ).where(message.c.chunk_id == poll.chunk_id)
+    if poll.size > PAGE_ROWS:
+        wanted = wanted.where(message.c.number.in_([plain_number(row.mobile) for row in rows]))
+    return {row.number: Known(*row[1:]) for row in connection.execute(wanted)}
+
+
+_UPDATE_MANY = text(
+    "UPDATE message SET status = d.status, state = d.state, cost = d.cost, sent_ms = d.sent_ms, "
+    "final_ms = d.final_ms FROM unnest(CAST(:requests AS uuid[]), CAST(:seqs AS int[]), CAST(:status AS int[]), "
+    "CAST(:state AS text[]), CAST(:cost AS bigint[]), CAST(:sent AS bigint[]), CAST(:final AS bigint[])) "
+    "AS d(request_id, seq, status, state, cost, sent_ms, final_ms) "
+    "WHERE message.request_id = d.request_id AND message.seq = d.seq"
+)
+_UPDATE_ONE = (
+    update(message)
+    .where(message.c.request_id == bindparam("of_request"), message.c.seq == bindparam("of_seq"))
+    .values(
+        status=bindparam("to_status"),
+        state=bindparam("to_state"),
+        cost=bindparam("to_cost"),
+        sent_ms=bindparam("to_sent"),
+        final_ms=bindparam("to_final"),
+    )
+)
+
+
+def _update(database: Database, connection: Connection, news: list[Change]) -> None:
+    if not news:
+        return
+    if database.is_postgres:
+        connection.execute(
+            _UPDATE_MANY,
+            {
+                "requests": [one.request_id for one in news],
+                "seqs": [one.seq for one in news],
+                "status": [one.status for one in news],
+                "state": [str(one.state) for one in news],
+                "cost": [None if one.cost is None else int(one.cost * POINT_UNITS) for one in news],
+                "sent": [one.sent_ms for one in news],
+                "final": [one.final_ms for one in news],
+            },
+        )
+        return
+    connection.execute(
+        _UPDATE_ONE,
+        [
+            {
+                "of_request": one.request_id,
+                "of_seq": one.seq,
+                "to_status": one.status,
+                "to_state": one.state,
+                "to_cost": one.cost,
+                "to_sent": one.sent_ms,
+                "to_final": one.final_ms,
+            }
+            for one in news
+        ],
+    )
+
+
+def reply_digest(batch_id: str, number: str, time_raw: str, words: str) -> str:
+    """One reply's identity: polling and callbacks may bring it many times."""
+    return hashlib.sha256(f"{batch_id}\x1f{number}\x1f{time_raw}\x1f{words}".encode()).hexdigest()
+
+
+def _store_replies(
+    database: Database,
+    connection: Connection,
+    poll: PollClaim,
+    known: dict[str, Known],
+    rows: Sequence[StatusRow],
+    now_ms: int,
+) -> None:
+    values = []
+    for row in rows:
+        number = plain_number(row.mobile)
+        owner = known.get(number)
+        for one in row.replies:
+            # By the minute's digits, not by the letters: polling and callbacks write times in different ways.
+            time_key = str(milliseconds(one.time) or one.time_raw.strip())
+            values.append(
+                {
+                    "account": poll.account,
+                    "batch_id": poll.batch_id,
+                    # Whatever stands there: a row that the table cannot hold would hold up the batch for ever.
+                    "number": number[:NUMBER_LENGTH],
+                    "text": one.text,
+                    "replied_ms": milliseconds(one.time),
+                    "stored_ms": now_ms,
+                    "request_id": owner.request_id if owner else None,
+                    "seq": owner.seq if owner else None,
+                    "digest": reply_digest(poll.batch_id, number, time_key, one.text),
+                }
+            )
+    if values:
+        dialect = postgresql if database.is_postgres else sqlite
+        connection.execute(dialect.insert(reply).on_conflict_do_nothing(), values)
+
+
+def _settle_erasure(connection: Connection, chunk_id: int) -> None:
+    """A lost answer to eraseBooking: the batch's own statuses say whether it was erased."""
+    states = {
+        row.state: row.n
+        for row in connection.execute(
+            select(message.c.state, func.count().label("n"))
+            .where(message.c.chunk_id == chunk_id)
+            .group_by(message.c.state)
+        )
+    }
+    booked = select(message.c.seq).where(
+        message.c.chunk_id == chunk_id, message.c.final_ms.is_(None), message.c.status == BOOKED
+    )
+    if MessageState.CANCELLED in states:
+        outcome, erased = EraseState.ERASED, states[MessageState.CANCELLED]
+    elif any(state in states for state in FINAL):
+        outcome, erased = EraseState.TOO_LATE, 0
+    elif connection.execute(booked.limit(1)).first() is not None:
+        # The call never arrived: the booking stands, and is to be erased still.
+        outcome, erased = EraseState.WANTED, None
+    else:
+        return
+    connection.execute(
+        update(chunk)
+        .where(
+            chunk.c.id == chunk_id, chunk.c.state == ChunkState.ACCEPTED, chunk.c.erase == EraseState.UNKNOWN
+        )
+        .values(erase=outcome, erased=erased, erase_ms=None)
+    )

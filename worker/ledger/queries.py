@@ -1,0 +1,378 @@
+"""What operators ask of the ledger: plain reads, with dataclasses as answers. Times are aware, in UTC."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from sqlalchemy import func, inspect, select
+
+import config
+from every8d.errors import Every8dError
+from worker import token
+from worker.ledger import tables
+from worker.ledger.database import Database
+from worker.ledger.events import SEVERITIES
+from worker.ledger.progress import word
+from worker.states import ChunkState
+
+
+class LedgerMissing(Every8dError):
+    """There is no ledger at this address yet."""
+
+
+class NotFound(Every8dError):
+    """The ledger has no such thing."""
+
+
+def open_ledger(settings: config.Settings | None = None) -> Database:
+    """The ledger of the settings, for a command. Raises LedgerMissing, SettingsError, SQLAlchemyError."""
+    settings = settings or config.load()
+    if settings.database_url.startswith("sqlite:///") and not _sqlite_file(settings.database_url):
+        raise LedgerMissing(
+            "there is no ledger yet: start the system with `every8d up`, or migrate with `every8d migrate`"
+        )
+    database = Database(settings.database_url, pool_size=2)
+    with database.engine.connect() as connection:
+        if not inspect(connection).has_table("chunk"):
+            raise LedgerMissing("the ledger is empty: run `every8d migrate`")
+    return database
+
+
+def _sqlite_file(url: str) -> bool:
+    from pathlib import Path
+
+    return Path(url.removeprefix("sqlite:///")).exists()
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """One account: its breaker, its credit, and what waits in its lanes."""
+
+    alias: str
+    user_id: str
+    breaker: str
+    breaker_code: int | None
+    breaker_since: datetime | None
+    refusals: int
+    paused: bool
+    paused_until: datetime | None
+    pause_reason: str
+    credit: Decimal | None
+    credit_at: datetime | None
+    waiting: Mapping[str, int]
+
+
+def account_states(database: Database, settings: config.Settings | None = None) -> list[AccountState]:
+    """Every account of the settings, and those that only the ledger knows, by alias."""
+    settings = settings or config.load()
+    with database.read() as connection:
+        rows = {row.alias: row for row in connection.execute(select(tables.account))}
+        waiting = connection.execute(
+            select(tables.request.c.account, tables.request.c.lane, func.count().label("n"))
+            .select_from(
+                tables.message.join(tables.request, tables.request.c.id == tables.message.c.request_id)
+            )
+            .where(tables.message.c.due_ms.is_not(None), tables.request.c.next_due_ms.is_not(None))
+            .group_by(tables.request.c.account, tables.request.c.lane)
+        ).all()
+    counts: dict[str, dict[str, int]] = {}
+    for one in waiting:
+        counts.setdefault(one.account, {})[one.lane] = one.n
+    states = []
+    for alias in sorted(set(rows) | set(settings.accounts)):
+        row, account = rows.get(alias), settings.accounts.get(alias)
+        states.append(
+            AccountState(
+                alias=alias,
+                user_id=_masked(account.user_id) if account else "",
+                breaker=row.breaker if row else "closed",
+                breaker_code=row.breaker_code if row else None,
+                breaker_since=moment(row.breaker_ms) if row else None,
+                refusals=row.refusals if row else 0,
+                paused=row.paused if row else False,
+                paused_until=None,
+                pause_reason=(row.paused_reason or "") if row else "",
+                credit=row.credit if row else None,
+                credit_at=moment(row.credit_ms) if row else None,
+                waiting={lane: counts.get(alias, {}).get(lane, 0) for lane in ("otp", "normal", "bulk")},
+            )
+        )
+    return states
+
+
+def last_used_ms(database: Database, alias: str) -> int | None:
+    """When the account's last send was answered, in milliseconds since 1970; None: never."""
+    with database.read() as connection:
+        used: int | None = connection.scalar(
+            select(tables.account.c.used_ms).where(tables.account.c.alias == alias)
+        )
+        return used
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownChunk:
+    """A chunk of which nobody knows whether it was sent. `points` is what it would cost, priced by us."""
+
+    chunk: str
+    account: str
+    lane: str
+    operation: str
+    messages: int
+    points: Decimal
+    called_at: datetime
+    reason: str
+    requests: tuple[str, ...]
+    request_count: int
+
+
+def unknown_chunks(database: Database, *, account: str | None = None, limit: int = 100) -> list[UnknownChunk]:
+    """The unknown chunks, oldest first."""
+    chunk = tables.chunk
+    wanted = select(chunk).where(chunk.c.state == ChunkState.UNKNOWN).order_by(chunk.c.id).limit(limit)
+    if account is not None:
+        wanted = wanted.where(chunk.c.account == account)
+    with database.read() as connection:
+        rows = connection.execute(wanted).all()
+        requests: dict[int, list[uuid.UUID]] = {row.id: [] for row in rows}
+        of_chunks = select(tables.message.c.chunk_id, tables.message.c.request_id).where(
+            tables.message.c.chunk_id.in_(list(requests))
+        )
+        for one in connection.execute(of_chunks.distinct()):
+            requests[one.chunk_id].append(one.request_id)
+    return [
+        UnknownChunk(
+            chunk=token.encode(row.id),
+            account=row.account,
+            lane=row.lane,
+            operation=row.operation,
+            messages=row.size,
+            points=row.points or Decimal(0),
+            called_at=at(row.claimed_ms),
+            reason=row.why or "",
+            requests=tuple(str(one) for one in sorted(requests[row.id])[:10]),
+            request_count=len(requests[row.id]),
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadBody:
+    """A task body that could not be accepted: ids and sizes, never its contents."""
+
+    id: str
+    at: datetime
+    task: str
+    reason: str
+    request: str | None
+    account: str | None
+    page: int | None
+    messages: int | None
+    bytes: int
+
+
+def dead_bodies(database: Database, *, since: datetime | None = None, limit: int = 100) -> list[DeadBody]:
+    """The dead letters, newest first."""
+    dead = tables.dead_letter
+    wanted = select(dead).order_by(dead.c.id.desc()).limit(limit)
+    if since is not None:
+        wanted = wanted.where(dead.c.at_ms >= int(since.timestamp() * 1000))
+    with database.read() as connection:
+        rows = connection.execute(wanted).all()
+    return [
+        DeadBody(
+            id=str(row.id),
+            at=at(row.at_ms),
+            task=row.task,
+            reason=row.reason,
+            request=str(row.request_id) if row.request_id else None,
+            account=row.account,
+            page=row.page,
+            messages=row.messages,
+            bytes=len(row.body.encode()),
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One event; `text` is safe to print."""
+
+    id: int
+    at: datetime
+    severity: str
+    kind: str
+    account: str | None
+    request: str | None
+    chunk: str | None
+    text: str
+
+
+def events(
+    database: Database,
+    *,
+    since: datetime | None = None,
+    account: str | None = None,
+    kind: str | None = None,
+    after: int | None = None,
+    limit: int = 100,
+) -> list[EventRow]:
+    """The newest events, oldest first; with `after`, those with a higher id, to follow them."""
+    event = tables.event
+    wanted = select(event).limit(limit)
+    if since is not None:
+        wanted = wanted.where(event.c.at_ms >= int(since.timestamp() * 1000))
+    if account is not None:
+        wanted = wanted.where(event.c.account == account)
+    if kind is not None:
+        wanted = wanted.where(event.c.kind == kind)
+    if after is not None:
+        wanted = wanted.where(event.c.id > after).order_by(event.c.id)
+    else:
+        wanted = wanted.order_by(event.c.id.desc())
+    with database.read() as connection:
+        rows = connection.execute(wanted).all()
+    found = [
+        EventRow(
+            id=row.id,
+            at=at(row.at_ms),
+            severity=SEVERITIES.get(row.kind, "info"),
+            kind=row.kind,
+            account=row.account,
+            request=str(row.request_id) if row.request_id else None,
+            chunk=token.encode(row.chunk_id) if row.chunk_id else None,
+            text=row.detail,
+        )
+        for row in rows
+    ]
+    return found if after is not None else found[::-1]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ReplyRow:
+    """A text that was sent back. It holds a number and words: print them only where they are asked for."""
+
+    received_at: datetime
+    replied_at: datetime | None
+    account: str | None
+    number: str
+    text: str
+    request: str | None
+    batch_id: str
+    source: str
+
+
+def replies(
+    database: Database,
+    *,
+    account: str | None = None,
+    request: str | None = None,
+    since: datetime | None = None,
+    limit: int = 100,
+) -> list[ReplyRow]:
+    """The replies, newest first."""
+    reply = tables.reply
+    wanted = select(reply).order_by(reply.c.id.desc()).limit(limit)
+    if account is not None:
+        wanted = wanted.where(reply.c.account == account)
+    if request is not None:
+        wanted = wanted.where(reply.c.request_id == request_id(request))
+    if since is not None:
+        wanted = wanted.where(reply.c.stored_ms >= int(since.timestamp() * 1000))
+    with database.read() as connection:
+        rows = connection.execute(wanted).all()
+    return [
+        ReplyRow(
+            received_at=at(row.stored_ms),
+            replied_at=moment(row.replied_ms),
+            account=row.account,
+            number=row.number,
+            text=row.text,
+            request=str(row.request_id) if row.request_id else None,
+            batch_id=row.batch_id,
+            source="polling",
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class MessageStatus:
+    """One message as an operator sees it. It holds a number: print it only where it is asked for."""
+
+    seq: int
+    number: str
+    state: str
+    status: int | None
+    status_raw: str
+    segments: int
+    cost: Decimal | None
+    chunk: str | None
+    batch_id: str | None
+    sent_at: datetime | None
+    final_at: datetime | None
+    name: str
+
+
+def request_messages(
+    database: Database, request: str, *, state: str | None = None, after_seq: int = -1, limit: int = 1000
+) -> list[MessageStatus]:
+    """A request's messages, by sequence number. Raises NotFound."""
+    message, chunk, wanted_id = tables.message, tables.chunk, request_id(request)
+    state_word = word(database.now_ms()).label("word")
+    wanted = (
+        select(message, chunk.c.batch_id, state_word)
+        .select_from(message.outerjoin(chunk, chunk.c.id == message.c.chunk_id))
+        .where(message.c.request_id == wanted_id, message.c.seq > after_seq)
+        .order_by(message.c.seq)
+        .limit(limit)
+    )
+    if state is not None:
+        wanted = wanted.where(state_word == state)
+    with database.read() as connection:
+        known = connection.scalar(select(tables.request.c.id).where(tables.request.c.id == wanted_id))
+        if known is None:
+            raise NotFound(f"the ledger has no request {request}")
+        rows = connection.execute(wanted).all()
+    return [
+        MessageStatus(
+            seq=row.seq,
+            number=row.number,
+            state=row.word,
+            status=row.status,
+            status_raw="" if row.status is None else str(row.status),
+            segments=row.points,
+            cost=row.cost,
+            chunk=token.encode(row.chunk_id) if row.chunk_id else None,
+            batch_id=row.batch_id,
+            sent_at=moment(row.sent_ms),
+            final_at=moment(row.final_ms),
+            name=row.name or "",
+        )
+        for row in rows
+    ]
+
+
+def request_id(text: str) -> uuid.UUID:
+    """A request's id as people type it. Raises NotFound for what is none."""
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        raise NotFound(f"{text} is no request's id") from None
+
+
+def at(milliseconds: int) -> datetime:
+    """Milliseconds since 1970 as an aware datetime in UTC."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def moment(milliseconds: int | None) -> datetime | None:
+    """The same; nothing stays nothing."""
+    return None if milliseconds is None else at(milliseconds)
+
+
+def _masked(user_id: str) -> str:
+    return user_id[:2] + "***"

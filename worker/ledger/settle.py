@@ -1,0 +1,254 @@
+"""Settling a chunk: committing what the gateway answered, before anything else is done with the answer.
+
+Every function is one transaction. A chunk is settled from `submitting`, or from `unknown` when the answer comes after
+the lease; who comes later finds it settled and changes nothing.
+"""
+
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+
+from every8d.replies import SendReply
+from worker import token
+from worker.ledger.database import Database
+from worker.ledger.events import Event, record
+from worker.ledger.tables import account, chunk, message, request
+from worker.states import ChunkState, MessageState
+
+_OPEN = (ChunkState.SUBMITTING, ChunkState.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """The chunk that a settlement is about: for events, which name it to people."""
+
+    id: int
+    account: str
+    lane: str
+
+
+def accepted(database: Database, whose: Whose, reply: SendReply, next_poll_ms: int) -> bool:
+    """The gateway has it: the first commit after the answer, one statement. False when it was settled before."""
+    now_ms = database.now_ms()
+    statement = (
+        update(chunk)
+        .where(chunk.c.id == whose.id, chunk.c.state.in_(_OPEN))
+        .values(
+            state=ChunkState.ACCEPTED,
+            answered_ms=now_ms,
+            batch_id=reply.batch_id,
+            credit=reply.credit,
+            sended=reply.sended,
+            cost=reply.cost,
+            unsend=reply.unsend,
+            raw=reply.raw,
+            next_poll_ms=next_poll_ms,
+        )
+    )
+    return database.write(lambda connection: connection.execute(statement).rowcount == 1)
+
+
+def note_reply(database: Database, whose: Whose, reply: SendReply, size: int) -> None:
+    """What follows from an accepted chunk: the account's credit, and an alert where the counts do not add up."""
+    now_ms = database.now_ms()
+
+    def work(connection: Connection) -> None:
+        connection.execute(
+            update(account)
+            .where(account.c.alias == whose.account)
+            .values(credit=reply.credit, credit_ms=now_ms, used_ms=now_ms)
+        )
+        if reply.unsend:
+            detail = f"the gateway had no credit for {reply.unsend} of {size} messages; top up the account"
+            record(connection, _event("credit_short", now_ms, whose, detail))
+        if reply.sended + reply.unsend != size:
+            detail = (
+                f"{size} messages went out, the gateway counts {reply.sended} sent and {reply.unsend} unsent"
+            )
+            record(connection, _event("chunk_short", now_ms, whose, detail))
+
+    database.write(work)
+
+
+def unknown(database: Database, whose: Whose, why: str) -> bool:
+    """Nobody knows whether the call was executed: kept as it is, never repeated by itself. `why` is for people."""
+    now_ms = database.now_ms()
+
+    def work(connection: Connection) -> bool:
+        if not _leave(
+            connection, whose.id, ChunkState.UNKNOWN, now_ms, why=why, only=(ChunkState.SUBMITTING,)
+        ):
+            return False
+        detail = (
+            f"it is not known whether chunk {token.encode(whose.id)} was sent: {why}; see `every8d unknown`"
+        )
+        record(connection, _event("chunk_unknown", now_ms, whose, detail))
+        return True
+
+    return database.write(work)
+
+
+def not_sent(
+    database: Database,
+    whose: Whose,
+    why: str,
+    *,
+    code: int | None = None,
+    used_a_try: bool = False,
+    tries: int = 0,
+) -> bool:
+    """A definite no: its messages wait again, due at once; waiting is the lane's business.
+
+    `used_a_try` counts against `tries`; messages that have used them all are refused.
+    """
+    now_ms = database.now_ms()
+
+    def work(connection: Connection) -> bool:
+        if not _leave(connection, whose.id, ChunkState.NOT_SENT, now_ms, why=why, code=code):
+            return False
+        ids = _lock_requests_of(connection, whose.id)
+        if used_a_try:
+            worn = _refuse_messages(
+                connection, (message.c.chunk_id == whose.id) & (message.c.attempts + 1 >= tries), now_ms, code
+            )
+            if worn:
+                detail = f"{worn} messages are refused: the gateway answered {code} {tries} times"
+                record(connection, _event("message_refused", now_ms, whose, detail))
+        _release(connection, whose.id, ids, now_ms, attempts=int(used_a_try))
+        return True
+
+    return database.write(work)
+
+
+def refused(
+    database: Database, whose: Whose, code: int, why: str, *, named: Collection[str] = (), new_part: int = 0
+) -> bool:
+    """The gateway refused the chunk for something in its messages; nothing of it was sent.
+
+    Alone, or named by the gateway (`named`, numbers): the message is refused. Otherwise the chunk is halved: both
+    halves wait again, each to go out by itself, until the one at fault is alone.
+    """
+    now_ms = database.now_ms()
+
+    def work(connection: Connection) -> bool:
+        if not _leave(connection, whose.id, ChunkState.REFUSED, now_ms, why=why, code=code):
+            return False
+        ids = _lock_requests_of(connection, whose.id)
+        size = connection.scalar(select(func.count()).where(message.c.chunk_id == whose.id)) or 0
+        mine = message.c.chunk_id == whose.id
+        at_fault = mine & message.c.number.in_(list(named)) if named else mine
+        if named or size == 1:
+            count = _refuse_messages(connection, at_fault, now_ms, code)
+            detail = f"{count} messages are refused by the gateway: {code}"
+            record(connection, _event("message_refused", now_ms, whose, detail))
+        else:
+            upper = mine & (message.c.position > (size + 1) // 2)
+            connection.execute(update(message).where(mine).values(part=new_part))
+            connection.execute(update(message).where(upper).values(part=new_part + 1))
+        _release(connection, whose.id, ids, now_ms, attempts=0)
+        return True
+
+    return database.write(work)
+
+
+def given_back(database: Database, whose: Whose, why: str) -> bool:
+    """Claimed, but no byte left: as if it had not been claimed."""
+    return not_sent(database, whose, why)
+
+
+def expire_leases(database: Database, *, limit: int = 100) -> list[Whose]:
+    """Chunks whose worker is gone while `submitting`: nobody works on them, and nobody knows what became of them."""
+    now_ms = database.now_ms()
+    with database.read() as connection:
+        rows = connection.execute(
+            select(chunk.c.id, chunk.c.account, chunk.c.lane)
+            .where(chunk.c.state == ChunkState.SUBMITTING, chunk.c.lease_ms < now_ms)
+            .order_by(chunk.c.lease_ms)
+            .limit(limit)
+        ).all()
+    lost = [Whose(row.id, row.account, row.lane) for row in rows]
+    return [
+        whose
+        for whose in lost
+        if unknown(database, whose, "its worker died, or lost the database, during the call")
+    ]
+
+
+def _leave(
+    connection: Connection,
+    chunk_id: int,
+    state: ChunkState,
+    now_ms: int,
+    *,
+    why: str,
+    code: int | None = None,
+    only: tuple[ChunkState, ...] = _OPEN,
+) -> bool:
+    statement = (
+        update(chunk)
+        .where(chunk.c.id == chunk_id, chunk.c.state.in_(only))
+        .values(state=state, answered_ms=now_ms, why=why, code=code)
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+def _lock_requests_of(connection: Connection, chunk_id: int) -> list[uuid.UUID]:
+    """The requests of a chunk, locked in the order of their ids: claims lock requests before messages, too."""
+    ids = select(message.c.request_id).where(message.c.chunk_id == chunk_id).distinct()
+    rows = connection.execute(
+        select(request.c.id).where(request.c.id.in_(ids)).order_by(request.c.id).with_for_update()
+    )
+    return [row.id for row in rows]
+
+
+def _refuse_messages(connection: Connection, which: Any, now_ms: int, code: int | None) -> int:
+    return connection.execute(
+        update(message)
+        .where(which, message.c.state == MessageState.PACKED)
+        .values(state=MessageState.REFUSED, final_ms=now_ms, code=code)
+    ).rowcount
+
+
+def release(connection: Connection, chunk_id: int, now_ms: int) -> None:
+    """The chunk's messages wait again, within the caller's transaction: an operator says that they were not sent."""
+    _release(connection, chunk_id, _lock_requests_of(connection, chunk_id), now_ms, attempts=0)
+
+
+def _release(
+    connection: Connection, chunk_id: int, ids: list[uuid.UUID], now_ms: int, *, attempts: int
+) -> None:
+    """The chunk's messages that are not final wait again; those of a request cancelled meanwhile are cancelled."""
+    mine = (message.c.chunk_id == chunk_id) & (message.c.state == MessageState.PACKED)
+    gone = connection.execute(
+        select(request.c.id).where(request.c.id.in_(ids), request.c.cancelled_ms.is_not(None))
+    ).all()
+    if gone:
+        connection.execute(
+            update(message)
+            .where(mine, message.c.request_id.in_([row.id for row in gone]))
+            .values(state=MessageState.CANCELLED, final_ms=now_ms)
+        )
+    connection.execute(
+        update(message)
+        .where(mine)
+        .values(
+            state=MessageState.WAITING,
+            due_ms=now_ms,
+            chunk_id=None,
+            position=None,
+            attempts=message.c.attempts + attempts,
+        )
+    )
+    connection.execute(
+        update(request)
+        .where(request.c.id.in_(ids), request.c.cancelled_ms.is_(None))
+        .values(next_due_ms=now_ms)
+    )
+    connection.execute(update(chunk).where(chunk.c.id == chunk_id).values(pending=0))
+
+
+def _event(kind: str, now_ms: int, whose: Whose, detail: str) -> Event:
+    return Event(kind, now_ms, account=whose.account, lane=whose.lane, chunk_id=whose.id, detail=detail)

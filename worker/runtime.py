@@ -1,0 +1,106 @@
+"""The engine of this process: made when first needed, after any fork, and shared by the threads; and its keepers."""
+
+import threading
+import time
+from functools import partial
+
+import structlog
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+import config
+from config import Lane
+from worker import poller
+from worker.dispatch import dispatch
+from worker.engine import Engine, make_engine
+from worker.keeper import AFTER_FAILURE_S, Keeper
+from worker.ledger import claim, polls
+
+_log = structlog.get_logger(__name__)
+_lock = threading.Lock()
+_engine: Engine | None = None
+_keepers: dict[tuple[str, str], Keeper] = {}
+_stopping = threading.Event()
+
+
+def engine() -> Engine:
+    """This process's engine."""
+    global _engine  # noqa: PLW0603 - one per process, made under a lock
+    if _engine is None:
+        with _lock:
+            if _engine is None:
+                from worker.celery import app
+
+                _engine = make_engine(config.load(), app, stopping=_stopping)
+    return _engine
+
+
+def start(queues: list[str]) -> None:
+    """Begins the keepers of this process, for the lanes whose queues it drains."""
+    lanes = {name.removeprefix("every8d.") for name in queues if name.startswith("every8d.")}
+    threading.Thread(target=_start, args=(lanes,), name="every8d-start", daemon=True).start()
+
+
+def wake(alias: str, lane: str) -> None:
+    """Something of this lane is due: this process's keeper looks now; where it has none, a doorbell is rung."""
+    keeper = _keepers.get((alias, lane))
+    if keeper is not None:
+        keeper.wake()
+    else:
+        engine().bell.dispatch(alias, lane)
+
+
+def stop() -> None:
+    """Loops end between two gateway calls; no new one begins."""
+    _stopping.set()
+    for keeper in _keepers.values():
+        keeper.wake()
+
+
+def finish() -> None:
+    """Waits for the keepers' calls that are under way: each ends within its deadline, and is settled."""
+    stop()
+    slowest = max((one.call_deadline_s for one in config.load().accounts.values()), default=0.0)
+    until = time.monotonic() + slowest + 10
+    for keeper in _keepers.values():
+        keeper.join(max(0.0, until - time.monotonic()))
+
+
+def forget() -> None:
+    """A forked child makes its own connections."""
+    global _engine  # noqa: PLW0603 - one per process
+    _engine = None
+
+
+def _start(lanes: set[str]) -> None:
+    while True:
+        try:
+            mine = engine()
+            break
+        except (SQLAlchemyError, RedisError) as error:
+            _log.warning("the ledger cannot be reached yet", error=type(error).__name__)
+            if _stopping.wait(AFTER_FAILURE_S):
+                return
+    for alias in mine.settings.accounts:
+        # Made now, or the first message would wait for it.
+        mine.gateways.gateway(alias)
+        for lane in sorted(lanes & set(Lane)):
+            _keep(mine, alias, lane, partial(_look, mine, alias, lane))
+        if "status" in lanes:
+            _keep(mine, alias, "poll", partial(_look_for_polls, mine, alias))
+
+
+def _keep(mine: Engine, alias: str, name: str, look: partial[None]) -> None:
+    keeper = Keeper(f"{alias}-{name}", look, mine.settings.look_interval_s, mine.stopping)
+    _keepers[alias, name] = keeper
+    keeper.start()
+
+
+def _look(mine: Engine, alias: str, lane: str) -> None:
+    if claim.due(mine.database, alias, lane):
+        dispatch(mine, alias, lane)
+
+
+def _look_for_polls(mine: Engine, alias: str) -> None:
+    if polls.due(mine.database, alias):
+        poller.poll(mine, alias)
