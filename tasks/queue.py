@@ -5,7 +5,7 @@ from typing import Any
 
 from celery import Task, shared_task
 from redis.exceptions import RedisError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 
 from worker import accepting, cancel, dispatch, poller, runtime
 from worker.ledger.progress import progress
@@ -20,7 +20,7 @@ def accept(self: Task, body: Any) -> dict[str, Any]:
     try:
         engine = runtime.engine()
         arrival = accepting.arrive(engine, body, self.request.id)
-    except OperationalError as error:
+    except SQLAlchemyError as error:
         # Not committed, so it is not ours yet: it stays in the queue for as long as the database is away.
         raise self.retry(countdown=AWAY_S) from error
     if not arrival.ready or arrival.request is None:
@@ -30,6 +30,8 @@ def accept(self: Task, body: Any) -> dict[str, Any]:
             # The producer waits for the commit, not for the gateway.
             self.backend.store_result(self.request.id, arrival.result, "SUCCESS", request=self.request)
         _send_now(engine, arrival)
+        if arrival.result["accepted"] > engine.account(arrival.account).chunk_size:
+            runtime.wake(arrival.account, arrival.lane)
     else:
         runtime.wake(arrival.account, arrival.lane)
     return arrival.result
@@ -39,7 +41,7 @@ def _send_now(engine: Any, arrival: accepting.Arrival) -> None:
     assert arrival.request is not None  # noqa: S101 - the caller looked
     try:
         dispatch.send_now(engine, arrival.account, arrival.lane, arrival.request)
-    except (OperationalError, RedisError):
+    except (SQLAlchemyError, RedisError):
         # It is in the ledger; the next look sends it.
         runtime.wake(arrival.account, arrival.lane)
 

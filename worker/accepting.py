@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy import insert
+from sqlalchemy.exc import DataError
 
 from every8d import body, phone
 from every8d.errors import InvalidInput
@@ -42,10 +43,13 @@ def arrive(engine: Engine, raw: object, task_id: str | None) -> Arrival:
         return Arrival(_bury(engine, raw, task_id, error.reason))
     refused = _verdict(engine, page)
     accepted: Accepted
-    if refused is None and is_whole(page):
-        accepted = engine.intake.accept(page)
-    else:
-        accepted = accept(engine.database, page, refused=refused, bulk=page.lane == "bulk")
+    try:
+        if refused is None and is_whole(page):
+            accepted = engine.intake.accept(page)
+        else:
+            accepted = accept(engine.database, page, refused=refused, bulk=page.lane == "bulk")
+    except DataError:
+        return Arrival(_bury(engine, raw, task_id, "the ledger cannot keep a value in it", page))
     result = accepted.result()
     if accepted.outcome == "conflict" or refused is not None:
         _bury(engine, raw, task_id, accepted.reason or "conflict", page)

@@ -43,6 +43,7 @@ class Engine:
 
     def close(self) -> None:
         """Closes every connection."""
+        self.limiter.close()
         self.gateways.close()
         self.redis.close()
         self.database.close()

@@ -3,10 +3,14 @@
 Both are courtesy to the gateway, not what keeps a message from going twice: an emptied Redis forgets a second, no more.
 """
 
+import contextlib
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
 
 from config import Account
 from worker.scripts import Scripts, run
@@ -14,8 +18,10 @@ from worker.scripts import Scripts, run
 if TYPE_CHECKING:
     from redis import Redis
 
-#: A loop whose process died gives its place free after this. Longer than a call and the waits around it.
-PLACE_MS = 120_000
+#: A loop whose process died gives its place free after this.
+PLACE_MS = 15_000
+#: A process renews the places of its loops so often, however long their calls take.
+RENEW_S = 4.0
 
 
 class Limiter:
@@ -24,6 +30,14 @@ class Limiter:
     def __init__(self, redis: "Redis", scripts: Scripts) -> None:
         self._redis = redis
         self._scripts = scripts
+        self._held: set[Place] = set()
+        self._closed = threading.Event()
+        self._renewer: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Ends the renewing; places end by themselves."""
+        self._closed.set()
 
     def permit(self, alias: str, account: Account, lane: str) -> float:
         """Takes a permit for one call. Returns 0, or the seconds until it is worth asking again."""
@@ -39,14 +53,30 @@ class Limiter:
         if not place.keep():
             yield None
             return
+        with self._lock:
+            self._held.add(place)
+            if self._renewer is None:
+                self._renewer = threading.Thread(target=self._renew, name="every8d-places", daemon=True)
+                self._renewer.start()
         try:
             yield place
         finally:
+            with self._lock:
+                self._held.discard(place)
             place.leave()
+
+    def _renew(self) -> None:
+        while not self._closed.wait(RENEW_S):
+            with self._lock:
+                held = list(self._held)
+            for place in held:
+                # Redis may be away; the loop itself finds out whether its place is still there.
+                with contextlib.suppress(RedisError):
+                    place.keep()
 
 
 class Place:
-    """One loop's place. `keep` it before each call; it is given up by itself when its process dies."""
+    """One loop's place: renewed while its process lives, checked with `keep` before each call."""
 
     def __init__(self, redis: "Redis", scripts: Scripts, key: str, places: int) -> None:
         self._redis, self._scripts, self._key, self._places = redis, scripts, key, places

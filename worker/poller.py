@@ -16,7 +16,7 @@ from worker.statuses import next_poll_ms
 
 #: A poll that its process did not end is taken over by another after this.
 LEASE_S = 120.0
-#: After a poll that failed the batch is asked for again after so long, give or take a half.
+#: After a poll that failed the batch is asked for again after at most so long, give or take a half.
 AGAIN_S = 20.0
 
 _log = structlog.get_logger(__name__)
@@ -60,7 +60,8 @@ def _next(engine: Engine, alias: str) -> bool:
         _finish(engine, claimed, StatusPage(0, (), str(error.code)))
     except (GatewayError, SessionUnavailableError, BreakerOpenError) as error:
         # Asking again is always safe; what was stored is stored, and the next poll goes on with the same page.
-        wait_ms = int(AGAIN_S * random.uniform(500, 1500))  # noqa: S311 - jitter is no secret
+        again_s = min(AGAIN_S, max(1.0, engine.account(alias).first_poll_after_s))
+        wait_ms = int(again_s * random.uniform(500, 1500))  # noqa: S311 - jitter is no secret
         polls.postpone_poll(engine.database, claimed, engine.database.now_ms() + wait_ms)
         _log.warning("poll failed", account=alias, chunk=token.encode(claimed.chunk_id), reason=str(error))
         if isinstance(error, AccountFault):

@@ -1,5 +1,6 @@
 """The engine of this process: made when first needed, after any fork, and shared by the threads; and its keepers."""
 
+import gc
 import threading
 import time
 from functools import partial
@@ -88,6 +89,10 @@ def _start(lanes: set[str]) -> None:
             _keep(mine, alias, lane, partial(_look, mine, alias, lane))
         if "status" in lanes:
             _keep(mine, alias, "poll", partial(_look_for_polls, mine, alias))
+    # What was imported and made so far stays: looking through it for garbage again and again would hold every thread
+    # up for a tenth of a second.
+    gc.collect()
+    gc.freeze()
 
 
 def _keep(mine: Engine, alias: str, name: str, look: partial[None]) -> None:

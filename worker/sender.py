@@ -39,6 +39,8 @@ from worker.statuses import first_poll_ms
 KEEP_TRYING_S = 120.0
 #: HTTP answers of a gateway that wants less of us, or nothing.
 UNWANTED = (403, 429)
+#: HTTP: the call is larger than the gateway takes.
+TOO_LARGE = 413
 
 _log = structlog.get_logger(__name__)
 
@@ -158,6 +160,11 @@ def _failed(
             _keep(settle.not_sent, database, whose, str(error))
             accounts.turn_operation_off(database, claim.account, SEND_MESSAGE)
             return Outcome.REFUSED, "the gateway does not know sendMessage"
+        case Rejected() if error.status == TOO_LARGE and len(claim.packed.messages) > 1:
+            # Again and again the same chunk would hold the lane up for ever; in halves it fits.
+            part = token.new_id(claim.lease_ms)
+            _keep(settle.refused, database, whose, 0, str(error), new_part=part)
+            return Outcome.REFUSED, "the call was too large"
         case NotSent() if not isinstance(error, Busy):
             _keep(settle.not_sent, database, whose, str(error), code=code)
             reason = f"HTTP {error.status}" if error.status else "the gateway cannot be reached"

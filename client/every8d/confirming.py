@@ -102,8 +102,8 @@ class Delivery:
             raise NotAccepted(self._request, str(result.get("reason") or "no reason given"))
         # A seal that finds pages missing is "staged": not yet what a caller waits for.
         if outcome in {"ready", "refused"} or (outcome == "staged" and seal is None):
-            if flying.body["page"] is not None:  # a seal alone counts the whole request again
-                self.duplicates += int(result.get("duplicates") or 0)
+            # Found in a request of one page at once, over several pages when they are sealed.
+            self.duplicates += int(result.get("duplicates") or 0)
             return True
         # The task failed there, or its seal came too early. That answer was deleted when it was read.
         time.sleep(_PAUSE_AFTER_FAILURE_S)

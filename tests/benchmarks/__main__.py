@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.benchmarks import measures
 from tests.benchmarks.measures import Figures
-from tests.benchmarks.system import System, running
+from tests.support.system import System, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable

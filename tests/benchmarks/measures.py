@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select, update
 
-from tests.benchmarks.system import System
+from tests.support.system import System
 from worker.ledger.tables import chunk
 
 if TYPE_CHECKING:

@@ -37,6 +37,13 @@ def test_a_lane_leaves_room_for_those_before_it(make: EngineMaker, lane: str, sh
     assert (1 - share) * rate <= got + rest - share * rate + 1 <= (1 - share) * rate + refilled + 2
 
 
+def test_bulk_gets_nothing_of_what_normal_leaves(make: EngineMaker) -> None:
+    engine = make(rate_limit_calls_s=100)
+    assert take(engine, "normal") >= 90
+    assert take(engine, "bulk") == 0
+    assert take(engine, "otp") >= 9
+
+
 @pytest.mark.parametrize(("lane", "rate"), [("otp", 100.0), ("bulk", 80.0)])
 def test_the_rate_is_kept_over_two_workers(make: EngineMaker, lane: str, rate: float) -> None:
     engines = [make(rate_limit_calls_s=100), make(rate_limit_calls_s=100)]

@@ -35,6 +35,23 @@ def test_a_login_that_outlasts_its_lock_does_not_overwrite_the_next_ones_key(
 
 
 @ONE_DATABASE
+def test_a_key_that_came_while_we_waited_for_the_lock_is_used(
+    engine: Engine, emulator: EmulatorProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = engine.redis.get
+
+    def get(name: str) -> object:
+        found = real(name)
+        engine.redis.set(KEY, "another's key")  # right after we saw that there was none
+        return found
+
+    monkeypatch.setattr(engine.redis, "get", get)
+    assert engine.sessions.key(running.ALIAS) == "another's key"
+    assert emulator.control.calls("getConnection") == 0
+    assert not engine.redis.exists(LOCK)
+
+
+@ONE_DATABASE
 def test_only_the_key_that_failed_is_forgotten(engine: Engine) -> None:
     key = engine.sessions.key(running.ALIAS)
     engine.sessions.gone(running.ALIAS, "an older key")

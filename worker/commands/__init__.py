@@ -14,6 +14,7 @@ commands: list[click.Command] = [
         "demo", "worker.commands.demo:demo", "Show the main job, for real.", "every8d-worker[embedded]"
     ),
     LazyCommand("worker", "worker.commands.worker:worker", "Run the Celery worker of a lane."),
+    LazyCommand("migrate", "worker.commands.migrate:migrate", "Create or upgrade the ledger."),
     LazyCommand("beat", "worker.commands.beat:beat", "Run beat, which keeps the sweeps going."),
     LazyCommand("messages", "worker.commands.messages:messages", "The messages of a request, one by one."),
     LazyCommand("replies", "worker.commands.replies:replies", "Texts that people sent back."),

@@ -23,6 +23,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "size": ("Size", "大小"),
     "id": ("Id", "編號"),
     "ago": ("{age} ago", "{age} 前"),
+    "migrated": ("The ledger has this version's tables.", "帳本的資料表已是此版本所需。"),
     "no_account": ("There is no account {alias}.", "沒有帳號 {alias}。"),
     "nothing": ("Nothing.", "沒有資料。"),
     "session_until": ("until {time}", "有效至 {time}"),

@@ -78,10 +78,17 @@ def login_refused(database: Database, alias: str, code: int, fingerprint: str, *
     now_ms = database.now_ms()
 
     def work(connection: Connection) -> None:
-        refusals = connection.scalar(
-            select(account.c.refusals).where(account.c.alias == alias).with_for_update()
-        )
-        refusals = (refusals or 0) + 1
+        kept = connection.execute(
+            select(account.c.refusals, account.c.breaker, account.c.fingerprint)
+            .where(account.c.alias == alias)
+            .with_for_update()
+        ).one()
+        if kept.breaker == "locked" or (
+            kept.breaker == "open" and kept.fingerprint == fingerprint and not locked
+        ):
+            # Calls that were under way when the first was refused: the same news, not another refusal.
+            return
+        refusals = kept.refusals + 1
         state = "locked" if locked or refusals >= REFUSALS_LIMIT else "open"
         connection.execute(
             update(account)

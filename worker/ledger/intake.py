@@ -44,7 +44,13 @@ class Intake:
         while not ticket.done:
             with self._committing:
                 if not ticket.done:
-                    self._commit(self._next())
+                    tickets = self._next()
+                    try:
+                        self._commit(tickets)
+                    except BaseException:
+                        # This thread is being ended; the others' tickets are still theirs to commit.
+                        self._waiting.extendleft(one for one in tickets if one is not ticket and not one.done)
+                        raise
         if ticket.error is not None:
             raise ticket.error
         assert ticket.accepted is not None  # noqa: S101 - done and no error

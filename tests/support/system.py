@@ -1,4 +1,4 @@
-"""A whole system for measuring: Valkey, the ledger, the emulator with a latency, the workers of all lanes, and beat."""
+"""A whole system for tests and measurements: Valkey, the ledger, the emulator, the workers of all lanes, and beat."""
 
 import os
 import sys
@@ -29,6 +29,7 @@ class System:
     """What a measurement uses."""
 
     settings: config.Settings
+    log: Path
     control: Control
     producer: Producer
     database: Database
@@ -47,6 +48,10 @@ class System:
         """Messages that the gateway has accepted."""
         return self.control.summary().accepted
 
+    def kill(self, name: str) -> None:
+        """SIGKILL for one of our processes; the supervisor starts it again."""
+        psutil.Process(self.supervisor.pids()[name]).kill()
+
     def memory(self) -> dict[str, float]:
         """Each of our processes' proportional set size (PSS), in MiB."""
         found = {name: _pss(pid) for name, pid in self.supervisor.pids().items()}
@@ -58,15 +63,26 @@ def _pss(pid: int) -> float:
 
 
 @contextmanager
-def running(db: str, latency_ms: int, **account: Any) -> Iterator[System]:
-    """Starts the system and ends it. `account` are further settings of the default account."""
+def running(
+    db: str,
+    latency_ms: int = 0,
+    *,
+    deliver_after_s: float = 0,
+    settings: dict[str, str] | None = None,
+    warm: bool = True,
+    **account: Any,
+) -> Iterator[System]:
+    """Starts the system and ends it. `account` are further settings of the default account, `settings` of all.
+
+    Raises RuntimeError, with the end of the log, where the workers do not come up.
+    """
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="e8d")))
         guard = stack.enter_context(Guard())
         server = EmbeddedValkey(directory)
         server.start(guard)
         emulator = stack.enter_context(
-            EmulatorProcess("--latency-ms", str(latency_ms), "--deliver-after-s", "0")
+            EmulatorProcess("--latency-ms", str(latency_ms), "--deliver-after-s", str(deliver_after_s))
         )
         environment = {
             "EVERY8D_DATA_DIR": str(directory),
@@ -81,32 +97,43 @@ def running(db: str, latency_ms: int, **account: Any) -> Iterator[System]:
             # Polling is measured by itself, afterwards.
             "EVERY8D_ACCOUNTS__DEFAULT__FIRST_POLL_S": "3600",
             "EVERY8D_ACCOUNTS__DEFAULT__REPLY_WINDOW_H": "0",
-        } | {f"EVERY8D_ACCOUNTS__DEFAULT__{name.upper()}": str(value) for name, value in account.items()}
+        }
+        environment |= {f"EVERY8D_{name.upper()}": value for name, value in (settings or {}).items()}
+        environment |= {
+            f"EVERY8D_ACCOUNTS__DEFAULT__{name.upper()}": str(value) for name, value in account.items()
+        }
         if db == "postgres":
             environment["EVERY8D_DATABASE_URL"] = stack.enter_context(_postgres(directory))
         os.environ.update(environment)
         stack.callback(lambda: [os.environ.pop(name, None) for name in environment])
-        settings = config.load()
-        migrate.upgrade(settings.database_url)
+        loaded = config.load()
+        migrate.upgrade(loaded.database_url)
         emulator.control.add_credit(100_000_000)
         log = stack.enter_context((directory / "log").open("w"))
         supervisor = Supervisor(guard, _writes(log))
-        specs = processes.engine(dict(os.environ), loglevel="WARNING")
+        specs = processes.engine(processes.child_environment(loaded), loglevel="WARNING")
         supervisor.start(specs)
         stack.callback(supervisor.stop, 10.0)
-        database = Database(settings.database_url, pool_size=2)
+        database = Database(loaded.database_url, pool_size=2)
         stack.callback(database.close)
-        producer = Producer(settings.broker_url, confirm_timeout_s=60)
-        system = System(settings, emulator.control, producer, database, supervisor, emulator)
-        for lane in ("otp", "normal", "bulk"):
-            producer.send("0911000000", f"warm {lane}", lane=lane, confirm=True)
-        system.wait(lambda: system.handed_over() >= 3, 60, "warm workers")
+        producer = Producer(loaded.broker_url, confirm_timeout_s=60)
+        system = System(loaded, directory / "log", emulator.control, producer, database, supervisor, emulator)
         try:
+            if warm:
+                _warm(system)
             yield system
         except Exception:
             log.flush()
             print((directory / "log").read_text()[-4000:], file=sys.stderr)
             raise
+
+
+def _warm(system: System) -> None:
+    """Each lane has sent one: processes are up, the session is there."""
+    lanes = ("otp", "normal", "bulk")
+    for lane in lanes:
+        system.producer.send("0911000000", f"warm {lane}", lane=lane, confirm=True)
+    system.wait(lambda: system.handed_over() >= len(lanes), 60, "warm workers")
 
 
 def _writes(log: IO[str]) -> Callable[[str, str], None]:
