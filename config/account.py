@@ -27,7 +27,7 @@ class CallsInFlight(BaseModel):
     otp: int = Field(16, ge=1, le=500)
     normal: int = Field(4, ge=1, le=500)
     bulk: int = Field(4, ge=1, le=500)
-    poll: int = Field(2, ge=1, le=500)
+    poll: int = Field(4, ge=1, le=500)
 
 
 class Account(BaseModel):

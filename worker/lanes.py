@@ -22,8 +22,8 @@ LANES: dict[str, WorkerLane] = {
         WorkerLane("otp", ("every8d.otp",), 16),
         # A bare send_task without a queue lands in `celery`.
         WorkerLane("normal", ("every8d.normal", "celery"), 16),
-        WorkerLane("bulk", ("every8d.bulk",), 16, nice=5),
-        WorkerLane("status", ("every8d.status",), 8, nice=5),
+        WorkerLane("bulk", ("every8d.bulk",), 16, nice=10),
+        WorkerLane("status", ("every8d.status",), 8, nice=10),
     )
 }
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from worker.ledger.database import Database
@@ -188,14 +188,19 @@ class Gate:
     failures: int
 
 
+_GATE = (
+    select(*_ROW, lane.c.resume_ms, lane.c.failures)
+    .select_from(
+        account.outerjoin(lane, (lane.c.account == account.c.alias) & (lane.c.lane == bindparam("of_lane")))
+    )
+    .where(account.c.alias == bindparam("of_account"))
+)
+
+
 def gate(database: Database, alias: str, name: str) -> Gate:
     """The state of an account and one of its lanes, in one look. Raises LookupError as `account_row` does."""
     with database.read() as connection:
-        row = connection.execute(
-            select(*_ROW, lane.c.resume_ms, lane.c.failures)
-            .select_from(account.outerjoin(lane, (lane.c.account == account.c.alias) & (lane.c.lane == name)))
-            .where(account.c.alias == alias)
-        ).first()
+        row = connection.execute(_GATE, {"of_account": alias, "of_lane": name}).first()
     if row is None:
         raise LookupError(f"the ledger has no account {alias}")
     return Gate(_account_row(row[:-2]), max(0, (row.resume_ms or 0) - database.now_ms()), row.failures or 0)

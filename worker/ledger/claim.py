@@ -94,21 +94,22 @@ def _look(
         chunk_id = token.new_id(now_ms)
         send_time_ms = first.send_at_ms if first.schedule == "gateway" and first.send_at_ms > now_ms else None
         connection.execute(
-            insert(chunk).values(
-                id=chunk_id,
-                account=account,
-                lane=lane,
-                state=ChunkState.SUBMITTING,
-                operation=packed.operation,
-                size=len(packed.messages),
-                points=Decimal(packed.points),
-                send_time_ms=send_time_ms,
-                attempt=max(one.attempts for one in packed.messages) + 1,
-                worker=terms.worker,
-                claimed_ms=now_ms,
-                lease_ms=lease_ms,
-                pending=len(packed.messages),
-            )
+            _NEW_CHUNK,
+            {
+                "id": chunk_id,
+                "account": account,
+                "lane": lane,
+                "state": ChunkState.SUBMITTING,
+                "operation": packed.operation,
+                "size": len(packed.messages),
+                "points": Decimal(packed.points),
+                "send_time_ms": send_time_ms,
+                "attempt": max(one.attempts for one in packed.messages) + 1,
+                "worker": terms.worker,
+                "claimed_ms": now_ms,
+                "lease_ms": lease_ms,
+                "pending": len(packed.messages),
+            },
         )
         _point(database, connection, chunk_id, packed.messages)
         exhausted = len(candidates) < terms.size
@@ -122,8 +123,8 @@ def _look(
 def due(database: Database, account: str, lane: str) -> bool:
     """Whether something of the lane is due: a look that costs little and takes nothing."""
     with database.read() as connection:
-        found = select(request.c.id).where(_is_due(account, lane, database.now_ms())).limit(1)
-        return connection.execute(found).first() is not None
+        of_lane = {"account": account, "lane": lane, "now": database.now_ms()}
+        return connection.execute(_DUE, of_lane).first() is not None
 
 
 def due_lanes(database: Database) -> list[tuple[str, str]]:
@@ -137,30 +138,22 @@ def due_lanes(database: Database) -> list[tuple[str, str]]:
         return [(row.account, row.lane) for row in rows]
 
 
-def _is_due(account: str, lane: str, now_ms: int) -> Any:
-    return (request.c.account == account) & (request.c.lane == lane) & (request.c.next_due_ms <= now_ms)
-
-
-def _lock_requests(
-    connection: Connection, account: str, lane: str, size: int, now_ms: int, only: uuid.UUID | None
-) -> Sequence[Any] | None:
-    """The oldest due requests with one pack key, together as large as a chunk, locked against other claims.
-
-    None where no request is due; empty where others have just taken what was left of those that were.
-    """
-    looked = select(request.c.id, request.c.pack_key, request.c.size).where(_is_due(account, lane, now_ms))
-    if only is not None:
-        looked = looked.where(request.c.id == only)
-    rows = connection.execute(looked.order_by(request.c.next_due_ms, request.c.id).limit(size)).all()
-    # Ids first and a lock after: only what this claim can use is locked.
-    ids, enough = [], 0
-    for row in rows:
-        if row.pack_key == rows[0].pack_key and enough < size:
-            ids.append(row.id)
-            enough += row.size
-    if not ids:
-        return None
-    columns = (
+# Statements are made once: building one takes SQLAlchemy longer than running it takes the database.
+_NEW_CHUNK = insert(chunk)
+_IS_DUE = (
+    (request.c.account == bindparam("account"))
+    & (request.c.lane == bindparam("lane"))
+    & (request.c.next_due_ms <= bindparam("now"))
+)
+_DUE = select(request.c.id).where(_IS_DUE).limit(1)
+_OLDEST = (
+    select(request.c.id, request.c.pack_key, request.c.size)
+    .where(_IS_DUE)
+    .order_by(request.c.next_due_ms, request.c.id)
+    .limit(bindparam("most"))
+)
+_WANTED = (
+    select(
         request.c.id,
         request.c.account,
         request.c.lane,
@@ -173,11 +166,61 @@ def _lock_requests(
         request.c.size,
         request.c.next_due_ms,
     )
-    wanted = select(*columns).where(request.c.id.in_(ids), request.c.next_due_ms <= now_ms)
-    wanted = wanted.order_by(request.c.next_due_ms, request.c.id)
-    locked = connection.execute(wanted.with_for_update(skip_locked=True)).all()
+    .where(request.c.id.in_(bindparam("ids", expanding=True)), request.c.next_due_ms <= bindparam("now"))
+    .order_by(request.c.next_due_ms, request.c.id)
+)
+_LOCKED = _WANTED.with_for_update(skip_locked=True)
+_LOCKED_FIRST = _WANTED.limit(1).with_for_update()
+_WAITING = (
+    select(
+        message.c.request_id,
+        message.c.seq,
+        message.c.number,
+        message.c.text,
+        message.c.name,
+        message.c.email,
+        message.c.points,
+        message.c.part,
+        message.c.attempts,
+    )
+    .where(message.c.due_ms <= bindparam("now"))
+    .order_by(message.c.due_ms, message.c.seq)
+)
+_WAITING_OF_SEVERAL = _WAITING.where(message.c.request_id.in_(bindparam("ids", expanding=True)))
+_WAITING_OF_ONE = _WAITING.where(message.c.request_id == bindparam("of_request")).limit(bindparam("most"))
+_RECOMPUTE = (
+    update(request)
+    .where(request.c.id.in_(bindparam("ids", expanding=True)))
+    .values(
+        next_due_ms=select(func.min(message.c.due_ms))
+        .where(message.c.request_id == request.c.id, message.c.due_ms.is_not(None))
+        .scalar_subquery()
+    )
+)
+
+
+def _lock_requests(
+    connection: Connection, account: str, lane: str, size: int, now_ms: int, only: uuid.UUID | None
+) -> Sequence[Any] | None:
+    """The oldest due requests with one pack key, together as large as a chunk, locked against other claims.
+
+    None where no request is due; empty where others have just taken what was left of those that were.
+    """
+    if only is not None:
+        return connection.execute(_LOCKED, {"ids": [only], "now": now_ms}).all() or None
+    of_lane = {"account": account, "lane": lane, "now": now_ms, "most": size}
+    rows = connection.execute(_OLDEST, of_lane).all()
+    # Ids first and a lock after: only what this claim can use is locked.
+    ids, enough = [], 0
+    for row in rows:
+        if row.pack_key == rows[0].pack_key and enough < size:
+            ids.append(row.id)
+            enough += row.size
+    if not ids:
+        return None
+    locked = connection.execute(_LOCKED, {"ids": ids, "now": now_ms}).all()
     # All of them are being claimed by others. A long request goes on with whoever comes next, so wait for that one.
-    return locked or connection.execute(wanted.limit(1).with_for_update()).all()
+    return locked or connection.execute(_LOCKED_FIRST, {"ids": ids, "now": now_ms}).all()
 
 
 def _expire(connection: Connection, requests: Sequence[Any], now_ms: int) -> list[Any]:
@@ -216,28 +259,17 @@ def _hold_here(connection: Connection, first: Any) -> None:
 
 
 def _candidates(connection: Connection, requests: list[Any], size: int, now_ms: int) -> list[Candidate]:
-    columns = (
-        message.c.request_id,
-        message.c.seq,
-        message.c.number,
-        message.c.text,
-        message.c.name,
-        message.c.email,
-        message.c.points,
-        message.c.part,
-        message.c.attempts,
-    )
-    waiting = select(*columns).where(message.c.due_ms <= now_ms).order_by(message.c.due_ms, message.c.seq)
     # All but the last are smaller than a chunk together, so only the last one is cut; the oldest go first.
     *whole, last = requests
     found: list[Candidate] = []
     if whole:
-        rows = connection.execute(waiting.where(message.c.request_id.in_([row.id for row in whole])))
+        rows = connection.execute(_WAITING_OF_SEVERAL, {"ids": [row.id for row in whole], "now": now_ms})
         order = {row.id: place for place, row in enumerate(whole)}
         found = sorted((Candidate(*row) for row in rows), key=lambda one: (order[one.request_id], one.seq))[
             :size
         ]
-    rows = connection.execute(waiting.where(message.c.request_id == last.id).limit(size - len(found)))
+    of_last = {"of_request": last.id, "most": size - len(found), "now": now_ms}
+    rows = connection.execute(_WAITING_OF_ONE, of_last)
     return found + [Candidate(*row) for row in rows]
 
 
@@ -282,11 +314,5 @@ def _point(database: Database, connection: Connection, chunk_id: int, messages: 
 
 def _recompute_due(connection: Connection, ids: list[uuid.UUID]) -> None:
     """`next_due_ms` from the messages themselves. The requests are locked by this transaction."""
-    if not ids:
-        return
-    earliest = select(func.min(message.c.due_ms)).where(
-        message.c.request_id == request.c.id, message.c.due_ms.is_not(None)
-    )
-    connection.execute(
-        update(request).where(request.c.id.in_(ids)).values(next_due_ms=earliest.scalar_subquery())
-    )
+    if ids:
+        connection.execute(_RECOMPUTE, {"ids": ids})

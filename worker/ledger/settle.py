@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from every8d.replies import SendReply
 from worker import token
@@ -19,6 +19,8 @@ from worker.ledger.tables import account, chunk, message, request
 from worker.states import ChunkState, MessageState
 
 _OPEN = (ChunkState.SUBMITTING, ChunkState.UNKNOWN)
+_ACCEPTED = update(chunk).where(chunk.c.id == bindparam("of_chunk"), chunk.c.state.in_(_OPEN))
+_CREDIT = update(account).where(account.c.alias == bindparam("of_account"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +35,19 @@ class Whose:
 def accepted(database: Database, whose: Whose, reply: SendReply, next_poll_ms: int) -> bool:
     """The gateway has it: the first commit after the answer, one statement. False when it was settled before."""
     now_ms = database.now_ms()
-    statement = (
-        update(chunk)
-        .where(chunk.c.id == whose.id, chunk.c.state.in_(_OPEN))
-        .values(
-            state=ChunkState.ACCEPTED,
-            answered_ms=now_ms,
-            batch_id=reply.batch_id,
-            credit=reply.credit,
-            sended=reply.sended,
-            cost=reply.cost,
-            unsend=reply.unsend,
-            raw=reply.raw,
-            next_poll_ms=next_poll_ms,
-        )
-    )
-    return database.write(lambda connection: connection.execute(statement).rowcount == 1)
+    values = {
+        "of_chunk": whose.id,
+        "state": ChunkState.ACCEPTED,
+        "answered_ms": now_ms,
+        "batch_id": reply.batch_id,
+        "credit": reply.credit,
+        "sended": reply.sended,
+        "cost": reply.cost,
+        "unsend": reply.unsend,
+        "raw": reply.raw,
+        "next_poll_ms": next_poll_ms,
+    }
+    return database.write(lambda connection: connection.execute(_ACCEPTED, values).rowcount == 1)
 
 
 def note_reply(database: Database, whose: Whose, reply: SendReply, size: int) -> None:
@@ -57,9 +56,8 @@ def note_reply(database: Database, whose: Whose, reply: SendReply, size: int) ->
 
     def work(connection: Connection) -> None:
         connection.execute(
-            update(account)
-            .where(account.c.alias == whose.account)
-            .values(credit=reply.credit, credit_ms=now_ms, used_ms=now_ms)
+            _CREDIT,
+            {"of_account": whose.account, "credit": reply.credit, "credit_ms": now_ms, "used_ms": now_ms},
         )
         if reply.unsend:
             detail = f"the gateway had no credit for {reply.unsend} of {size} messages; top up the account"
