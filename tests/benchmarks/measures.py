@@ -139,20 +139,35 @@ def _arrived(system: System, since: float) -> dict[str, float]:
     return {one.number: one.received for one in system.control.arrivals(since=since, most_messages=100)}
 
 
+_CAMPAIGNS = """
+import sys
+from every8d import Producer
+broker, size = sys.argv[1], int(sys.argv[2])
+producer = Producer(broker)
+print("ready", flush=True)
+for turn, _ in enumerate(sys.stdin):
+    numbers = (f"09{60_000_000 + n}" for n in range(size))
+    producer.send_many(numbers, text=f"週年慶開跑 {turn}", lane="bulk")
+"""
+
+
 def otp_under_campaign(system: System, samples: int, campaign_size: int) -> Figures:
-    """The same while campaigns go out one after the other."""
+    """The same while campaigns go out one after the other, published by another process."""
     stopping = threading.Event()
+    command = [sys.executable, "-c", _CAMPAIGNS, system.settings.broker_url, str(campaign_size)]
+    publisher = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert publisher.stdin is not None
+    assert publisher.stdout is not None
+    publisher.stdout.readline()
 
     def campaigns() -> None:
+        assert publisher.stdin is not None
         while not stopping.is_set():
             before = system.handed_over()
-            system.producer.send_many(
-                (f"09{60_000_000 + n}" for n in range(campaign_size)),
-                text=f"週年慶開跑 {next(_turn)}",
-                lane="bulk",
-            )
+            publisher.stdin.write("go\n")
+            publisher.stdin.flush()
             while not stopping.is_set() and system.handed_over() - before < campaign_size:
-                time.sleep(0.1)
+                time.sleep(0.2)
 
     noise = threading.Thread(target=campaigns)
     noise.start()
@@ -163,4 +178,5 @@ def otp_under_campaign(system: System, samples: int, campaign_size: int) -> Figu
         rate = (system.handed_over() - before) / (time.perf_counter() - began)
         stopping.set()
         noise.join()
+        publisher.communicate()
     return figures | {"otp_campaign_meanwhile_per_s": rate}

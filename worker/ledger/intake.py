@@ -5,6 +5,7 @@ request that comes alone is committed alone, at once.
 """
 
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 
@@ -16,6 +17,10 @@ from worker.ledger.database import Database
 
 #: Messages in one transaction: enough to share its cost, few enough for an otp message to wait through.
 TOGETHER = 200
+
+
+#: In a crowd a transaction waits so long for more; a request that comes alone never waits.
+GATHER_S = 0.005
 
 
 @dataclass(slots=True, eq=False)
@@ -36,6 +41,8 @@ class Intake:
         self._database = database
         self._waiting: deque[_Ticket] = deque()
         self._committing = threading.Lock()
+        #: The last transaction had company, so the next may expect some.
+        self._crowded = False
 
     def accept(self, page: Page) -> Accepted:
         """Commits a request of one page (`accept.is_whole`), perhaps together with others. Raises as `accept` does."""
@@ -44,7 +51,10 @@ class Intake:
         while not ticket.done:
             with self._committing:
                 if not ticket.done:
+                    if self._crowded:
+                        time.sleep(GATHER_S)
                     tickets = self._next()
+                    self._crowded = len(tickets) > 1
                     try:
                         self._commit(tickets)
                     except BaseException:
