@@ -12,9 +12,10 @@ from sqlalchemy.exc import DataError
 from every8d import body, phone
 from every8d.errors import InvalidInput
 from worker.engine import Engine
-from worker.ledger.accept import Accepted, accept, is_whole
+from worker.ledger.accept import accept
 from worker.ledger.events import Event, record
 from worker.ledger.tables import dead_letter
+from worker.ledger.whole import Accepted, is_whole
 from worker.states import RequestState
 
 _log = structlog.get_logger(__name__)

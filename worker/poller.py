@@ -11,6 +11,7 @@ from worker import token
 from worker.breaker import BreakerOpenError
 from worker.engine import Engine
 from worker.ledger import accounts, polls
+from worker.ledger.statusrows import PAGE_ROWS
 from worker.session import SessionUnavailableError
 from worker.statuses import next_poll_ms
 
@@ -74,7 +75,7 @@ def _all_pages(engine: Engine, claimed: polls.PollClaim) -> None:
     page = claimed.page
     while True:
         status = _page(engine, claimed, page)
-        covered = page * polls.PAGE_ROWS >= status.count or not status.rows
+        covered = page * PAGE_ROWS >= status.count or not status.rows
         if covered:
             _finish(engine, claimed, status)
             return

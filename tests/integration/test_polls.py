@@ -10,8 +10,8 @@ from tests.support.servers import Clock
 from worker.ledger.claim import Claim
 from worker.ledger.database import Database
 from worker.ledger.polls import PollClaim, claim_poll, due_polls, postpone_poll, store_last_page, store_page
-from worker.ledger.queries import replies
 from worker.ledger.tables import reply
+from worker.ledger.texts import replies
 
 
 def sent(database: Database, count: int = 3, **how: Any) -> Claim:

@@ -13,7 +13,7 @@ from config import Account, Settings
 from tests.support import bodies, ledger
 from tests.support.servers import Clock
 from worker import token
-from worker.ledger import accounts, operators, queries, settle
+from worker.ledger import accounts, operators, queries, settle, texts
 from worker.ledger.database import Database
 from worker.ledger.polls import claim_poll, store_last_page
 from worker.ledger.progress import WORDS, RequestProgress, progress
@@ -80,17 +80,17 @@ def test_the_messages_of_a_request_come_in_order_in_pages_and_by_state(
 ) -> None:
     key = ledger.put(database, 5)
     claimed = ledger.send(database, size=2)
-    found = queries.request_messages(database, str(key))
+    found = texts.request_messages(database, str(key))
     assert [(one.seq, one.number, one.state) for one in found] == [
         (place, number, "sent" if place < 2 else "waiting") for place, number in enumerate(bodies.numbers(5))
     ]
     assert {one.chunk for one in found} == {token.encode(claimed.id), None}
-    assert [one.seq for one in queries.request_messages(database, str(key), after_seq=1, limit=2)] == [2, 3]
-    assert [one.seq for one in queries.request_messages(database, str(key), state="sent")] == [0, 1]
+    assert [one.seq for one in texts.request_messages(database, str(key), after_seq=1, limit=2)] == [2, 3]
+    assert [one.seq for one in texts.request_messages(database, str(key), state="sent")] == [0, 1]
     assert bodies.numbers(1)[0] not in repr(found)
     for wrong in (str(uuid.uuid4()), "no id"):
         with pytest.raises(queries.NotFound):
-            queries.request_messages(database, wrong)
+            texts.request_messages(database, wrong)
 
 
 def test_unknown_chunks_say_what_they_cost_and_whose_they_are(database: Database, clock: Clock) -> None:

@@ -19,9 +19,9 @@ def messages(
     invocation: Invocation, /, request: str, state: str | None, after: int, limit: int, show_numbers: bool
 ) -> int:
     """Show where each message of REQUEST is. Texts are not shown."""
-    from worker.ledger import queries
+    from worker.ledger import texts
 
-    found = queries.request_messages(
+    found = texts.request_messages(
         opening.ledger(invocation), request, state=state, after_seq=after, limit=limit
     )
     # A name says who somebody is as well as a number does.

@@ -21,10 +21,10 @@ def replies(
     invocation: Invocation, /, request: str | None, since: timedelta | None, limit: int, show_numbers: bool
 ) -> int:
     """Show replies, the newest first, with their texts."""
-    from worker.ledger import queries
+    from worker.ledger import texts
 
     start = invocation.now() - since if since else None
-    found = queries.replies(
+    found = texts.replies(
         opening.ledger(invocation), account=invocation.account, request=request, since=start, limit=limit
     )
     numbers = [cells.number(reply.number, shown=show_numbers) for reply in found]

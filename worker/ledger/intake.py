@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from sqlalchemy.exc import SQLAlchemyError
 
 from every8d.body import Page
-from worker.ledger.accept import Accepted, accept, insert_wholes, whole
+from worker.ledger.accept import accept
 from worker.ledger.database import Database
+from worker.ledger.whole import Accepted, insert_wholes, whole
 
 #: Messages in one transaction: enough to share its cost, few enough for an otp message to wait through.
 TOGETHER = 200

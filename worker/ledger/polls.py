@@ -1,26 +1,18 @@
 """The ledger's side of polling: which batch is next, and storing a page of delivery statuses in one commit."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, func, select, update
 
 from every8d.replies import StatusRow
 from worker.ledger.database import Database
 from worker.ledger.events import Event, record
 from worker.ledger.progress import BOOKED
-from worker.ledger.rows import milliseconds
-from worker.ledger.tables import POINT_UNITS, chunk, message, reply
+from worker.ledger.statusrows import store_rows
+from worker.ledger.tables import chunk, message
 from worker.states import FINAL, ChunkState, EraseState, MessageState
-from worker.statuses import Change, Known, changes, plain_number
-
-#: Rows of one page of getDeliveryStatus (specification 3.2).
-PAGE_ROWS = 1000
-#: What the ledger keeps of a number; the longest that there is has 16 characters.
-NUMBER_LENGTH = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +95,7 @@ def store_page(database: Database, poll: PollClaim, rows: Sequence[StatusRow], n
     now_ms = database.now_ms()
 
     def work(connection: Connection) -> None:
-        _store(database, connection, poll, rows, now_ms)
+        store_rows(database, connection, poll, rows, now_ms)
         connection.execute(update(chunk).where(_ours(poll)).values(poll_page=next_page))
 
     database.write(work, bulk=True)
@@ -119,7 +111,7 @@ def store_last_page(
     now_ms = database.now_ms()
 
     def work(connection: Connection) -> int:
-        _store(database, connection, poll, rows, now_ms)
+        store_rows(database, connection, poll, rows, now_ms)
         pending = (
             connection.scalar(
                 select(func.count()).where(message.c.chunk_id == poll.chunk_id, message.c.final_ms.is_(None))
@@ -165,123 +157,6 @@ def postpone_poll(database: Database, poll: PollClaim, next_poll_ms: int) -> Non
 def _ours(poll: PollClaim) -> Any:
     """SQL: the polled chunk, unless another process has taken the poll over since."""
     return (chunk.c.id == poll.chunk_id) & (chunk.c.poll_lease_ms == poll.lease_ms)
-
-
-def _store(
-    database: Database, connection: Connection, poll: PollClaim, rows: Sequence[StatusRow], now_ms: int
-) -> None:
-    known = _known(connection, poll, rows)
-    _update(database, connection, changes(known, rows, now_ms))
-    _store_replies(database, connection, poll, known, rows, now_ms)
-
-
-def _known(connection: Connection, poll: PollClaim, rows: Sequence[StatusRow]) -> dict[str, Known]:
-    wanted = select(
-        message.c.number,
-        message.c.request_id,
-        message.c.seq,
-        message.c.status,
-        message.c.cost,
-        message.c.state,
-        message.c.sent_ms,
-        message.c.final_ms,
-    ).where(message.c.chunk_id == poll.chunk_id)
-    if poll.size > PAGE_ROWS:
-        wanted = wanted.where(message.c.number.in_([plain_number(row.mobile) for row in rows]))
-    return {row.number: Known(*row[1:]) for row in connection.execute(wanted)}
-
-
-_UPDATE_MANY = text(
-    "UPDATE message SET status = d.status, state = d.state, cost = d.cost, sent_ms = d.sent_ms, "
-    "final_ms = d.final_ms FROM unnest(CAST(:requests AS uuid[]), CAST(:seqs AS int[]), CAST(:status AS int[]), "
-    "CAST(:state AS text[]), CAST(:cost AS bigint[]), CAST(:sent AS bigint[]), CAST(:final AS bigint[])) "
-    "AS d(request_id, seq, status, state, cost, sent_ms, final_ms) "
-    "WHERE message.request_id = d.request_id AND message.seq = d.seq"
-)
-_UPDATE_ONE = (
-    update(message)
-    .where(message.c.request_id == bindparam("of_request"), message.c.seq == bindparam("of_seq"))
-    .values(
-        status=bindparam("to_status"),
-        state=bindparam("to_state"),
-        cost=bindparam("to_cost"),
-        sent_ms=bindparam("to_sent"),
-        final_ms=bindparam("to_final"),
-    )
-)
-
-
-def _update(database: Database, connection: Connection, news: list[Change]) -> None:
-    if not news:
-        return
-    if database.is_postgres:
-        connection.execute(
-            _UPDATE_MANY,
-            {
-                "requests": [one.request_id for one in news],
-                "seqs": [one.seq for one in news],
-                "status": [one.status for one in news],
-                "state": [str(one.state) for one in news],
-                "cost": [None if one.cost is None else int(one.cost * POINT_UNITS) for one in news],
-                "sent": [one.sent_ms for one in news],
-                "final": [one.final_ms for one in news],
-            },
-        )
-        return
-    connection.execute(
-        _UPDATE_ONE,
-        [
-            {
-                "of_request": one.request_id,
-                "of_seq": one.seq,
-                "to_status": one.status,
-                "to_state": one.state,
-                "to_cost": one.cost,
-                "to_sent": one.sent_ms,
-                "to_final": one.final_ms,
-            }
-            for one in news
-        ],
-    )
-
-
-def reply_digest(batch_id: str, number: str, time_raw: str, words: str) -> str:
-    """One reply's identity: polling and callbacks may bring it many times."""
-    return hashlib.sha256(f"{batch_id}\x1f{number}\x1f{time_raw}\x1f{words}".encode()).hexdigest()
-
-
-def _store_replies(
-    database: Database,
-    connection: Connection,
-    poll: PollClaim,
-    known: dict[str, Known],
-    rows: Sequence[StatusRow],
-    now_ms: int,
-) -> None:
-    values = []
-    for row in rows:
-        number = plain_number(row.mobile)
-        owner = known.get(number)
-        for one in row.replies:
-            # By the minute's digits, not by the letters: polling and callbacks write times in different ways.
-            time_key = str(milliseconds(one.time) or one.time_raw.strip())
-            values.append(
-                {
-                    "account": poll.account,
-                    "batch_id": poll.batch_id,
-                    # Whatever stands there: a row that the table cannot hold would hold up the batch for ever.
-                    "number": number[:NUMBER_LENGTH],
-                    "text": one.text,
-                    "replied_ms": milliseconds(one.time),
-                    "stored_ms": now_ms,
-                    "request_id": owner.request_id if owner else None,
-                    "seq": owner.seq if owner else None,
-                    "digest": reply_digest(poll.batch_id, number, time_key, one.text),
-                }
-            )
-    if values:
-        dialect = postgresql if database.is_postgres else sqlite
-        connection.execute(dialect.insert(reply).on_conflict_do_nothing(), values)
 
 
 def _settle_erasure(connection: Connection, chunk_id: int) -> None:
