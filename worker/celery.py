@@ -28,7 +28,16 @@ def make_app(settings: config.Settings) -> Celery:
     return app
 
 
-app = make_app(config.load())
+def _load() -> config.Settings:
+    try:
+        return config.load()
+    except config.SettingsError as error:
+        # A table of what is wrong, rather than Celery's page of where Python was when it noticed.
+        raise SystemExit(str(error)) from None
+
+
+app = make_app(_load())
+runtime.bind(app)
 
 
 @setup_logging.connect

@@ -6,6 +6,7 @@ import time
 from functools import partial
 
 import structlog
+from celery import Celery
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -20,8 +21,15 @@ from worker.ledger import claim, polls
 _log = structlog.get_logger(__name__)
 _lock = threading.Lock()
 _engine: Engine | None = None
+_app: Celery | None = None
 _keepers: dict[tuple[str, str], Keeper] = {}
 _stopping = threading.Event()
+
+
+def bind(app: Celery) -> None:
+    """The Celery application of this process: what rings doorbells."""
+    global _app  # noqa: PLW0603 - one per process
+    _app = app
 
 
 def engine() -> Engine:
@@ -30,9 +38,9 @@ def engine() -> Engine:
     if _engine is None:
         with _lock:
             if _engine is None:
-                from worker.celery import app
-
-                _engine = make_engine(config.load(), app, stopping=_stopping)
+                if _app is None:
+                    raise RuntimeError("worker.celery is not loaded: nothing could ring doorbells")
+                _engine = make_engine(config.load(), _app, stopping=_stopping)
     return _engine
 
 
