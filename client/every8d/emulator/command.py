@@ -120,6 +120,8 @@ async def _serve(options: Options, control: str, host: str, port: int, die_with_
     server = Emulator(options, control=control)
     await server.start(host, port)
     gc.freeze()  # what is loaded now stays: no collection needs to look at it
+    # Messages stay too, and make no circles: looking through a hundred thousand of them holds every call up.
+    gc.set_threshold(10_000, 50, 10_000)
     shown = f"[{host}]" if ":" in host else host
     click.echo(f"every8d emulator: http://{shown}:{server.port}{PATH}")
     try:
