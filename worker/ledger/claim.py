@@ -15,6 +15,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, text, update
 from worker import token
 from worker.ledger.database import Database
 from worker.ledger.events import Event, record
+from worker.ledger.rows import joined
 from worker.ledger.tables import chunk, message, request
 from worker.packing import Candidate, Packed, pack
 from worker.states import ChunkState, MessageState
@@ -275,7 +276,8 @@ def _candidates(connection: Connection, requests: list[Any], size: int, now_ms: 
 
 _POINT_MANY = text(
     "UPDATE message SET chunk_id = :chunk, position = d.position, due_ms = NULL, state = 'packed' "
-    "FROM unnest(CAST(:requests AS uuid[]), CAST(:seqs AS int[]), CAST(:positions AS int[])) "
+    "FROM unnest(CAST(string_to_array(:requests, ',') AS uuid[]), CAST(string_to_array(:seqs, ',') AS int[]), "
+    "CAST(string_to_array(:positions, ',') AS int[])) "
     "AS d(request_id, seq, position) WHERE message.request_id = d.request_id AND message.seq = d.seq"
 )
 _POINT_ONE = (
@@ -297,9 +299,9 @@ def _point(database: Database, connection: Connection, chunk_id: int, messages: 
             _POINT_MANY,
             {
                 "chunk": chunk_id,
-                "requests": [one.request_id for one in messages],
-                "seqs": [one.seq for one in messages],
-                "positions": list(range(1, len(messages) + 1)),
+                "requests": joined(one.request_id for one in messages),
+                "seqs": joined(one.seq for one in messages),
+                "positions": joined(range(1, len(messages) + 1)),
             },
         )
         return

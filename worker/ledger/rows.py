@@ -88,6 +88,14 @@ def insert_messages(database: Database, connection: Connection, rows: Iterable[M
     connection.execute(insert(message), [row._asdict() for row in rows])
 
 
+def joined(values: Iterable[object]) -> str:
+    """Plain values (numbers, ids, words) as one parameter, for `string_to_array(…, ',', '')`; None becomes NULL.
+
+    The driver would look at each item of a list by itself, which takes longer than the statement.
+    """
+    return ",".join(["" if value is None else str(value) for value in values])
+
+
 def milliseconds(when: Any | None) -> int | None:
     """An aware datetime in milliseconds since 1970, UTC; None stays None."""
     return None if when is None else int(when.timestamp() * 1000)

@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from every8d.replies import StatusRow
 from worker.ledger.database import Database
-from worker.ledger.rows import milliseconds
+from worker.ledger.rows import joined, milliseconds
 from worker.ledger.tables import POINT_UNITS, message, reply
 from worker.statuses import Change, Known, changes, plain_number
 
@@ -66,8 +66,10 @@ def _known(connection: Connection, batch: Batch, rows: Sequence[StatusRow]) -> d
 
 _UPDATE_MANY = text(
     "UPDATE message SET status = d.status, state = d.state, cost = d.cost, sent_ms = d.sent_ms, "
-    "final_ms = d.final_ms FROM unnest(CAST(:requests AS uuid[]), CAST(:seqs AS int[]), CAST(:status AS int[]), "
-    "CAST(:state AS text[]), CAST(:cost AS bigint[]), CAST(:sent AS bigint[]), CAST(:final AS bigint[])) "
+    "final_ms = d.final_ms FROM unnest(CAST(string_to_array(:requests, ',', '') AS uuid[]), "
+    "CAST(string_to_array(:seqs, ',', '') AS int[]), CAST(string_to_array(:status, ',', '') AS int[]), "
+    "string_to_array(:state, ',', ''), CAST(string_to_array(:cost, ',', '') AS bigint[]), "
+    "CAST(string_to_array(:sent, ',', '') AS bigint[]), CAST(string_to_array(:final, ',', '') AS bigint[])) "
     "AS d(request_id, seq, status, state, cost, sent_ms, final_ms) "
     "WHERE message.request_id = d.request_id AND message.seq = d.seq"
 )
@@ -91,13 +93,13 @@ def _update(database: Database, connection: Connection, news: list[Change]) -> N
         connection.execute(
             _UPDATE_MANY,
             {
-                "requests": [one.request_id for one in news],
-                "seqs": [one.seq for one in news],
-                "status": [one.status for one in news],
-                "state": [str(one.state) for one in news],
-                "cost": [None if one.cost is None else int(one.cost * POINT_UNITS) for one in news],
-                "sent": [one.sent_ms for one in news],
-                "final": [one.final_ms for one in news],
+                "requests": joined(one.request_id for one in news),
+                "seqs": joined(one.seq for one in news),
+                "status": joined(one.status for one in news),
+                "state": joined(one.state for one in news),
+                "cost": joined(None if one.cost is None else int(one.cost * POINT_UNITS) for one in news),
+                "sent": joined(one.sent_ms for one in news),
+                "final": joined(one.final_ms for one in news),
             },
         )
         return
