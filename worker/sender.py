@@ -140,6 +140,7 @@ def _failed(
     database, account = engine.database, engine.account(claim.account)
     error.account = claim.account
     code = error.code
+    why = _why(error)
     match error:
         case SessionGone():
             _keep(settle.not_sent, database, whose, "the session was gone", code=code)
@@ -150,27 +151,27 @@ def _failed(
                 settle.not_sent,
                 database,
                 whose,
-                str(error),
+                why,
                 code=code,
                 used_a_try=True,
                 tries=account.busy_tries,
             )
             return Outcome.NOT_SENT, f"the gateway is busy ({code})"
         case Rejected() if error.fault and claim.packed.operation == SEND_MESSAGE:
-            _keep(settle.not_sent, database, whose, str(error))
+            _keep(settle.not_sent, database, whose, why)
             accounts.turn_operation_off(database, claim.account, SEND_MESSAGE)
             return Outcome.REFUSED, "the gateway does not know sendMessage"
         case Rejected() if error.status == TOO_LARGE and len(claim.packed.messages) > 1:
             # Again and again the same chunk would hold the lane up for ever; in halves it fits.
             part = token.new_id(claim.lease_ms)
-            _keep(settle.refused, database, whose, 0, str(error), new_part=part)
+            _keep(settle.refused, database, whose, 0, why, new_part=part)
             return Outcome.REFUSED, "the call was too large"
         case NotSent() if not isinstance(error, Busy):
-            _keep(settle.not_sent, database, whose, str(error), code=code)
+            _keep(settle.not_sent, database, whose, why, code=code)
             reason = f"HTTP {error.status}" if error.status else "the gateway cannot be reached"
             return Outcome.NOT_SENT, reason
         case AccountFault():
-            _keep(settle.not_sent, database, whose, str(error), code=code)
+            _keep(settle.not_sent, database, whose, why, code=code)
             engine.sessions.refused(claim.account, error)
             return Outcome.BLOCKED, f"the gateway refused the account ({code})"
         case MessageFault():
@@ -180,14 +181,20 @@ def _failed(
                 database,
                 whose,
                 code or 0,
-                str(error),
+                why,
                 named=named,
                 new_part=token.new_id(claim.lease_ms),
             )
             return Outcome.REFUSED, f"the gateway refused messages ({code})"
         case _:
-            _keep(settle.unknown, database, whose, str(error))
-            return Outcome.UNKNOWN, str(error)
+            _keep(settle.unknown, database, whose, why)
+            return Outcome.UNKNOWN, "the outcome of a call is not known"
+
+
+def _why(error: GatewayError) -> str:
+    """What happened, in one line for operators; what to do is theirs to read in `docs`."""
+    code = "" if error.code is None else f" {error.code}"
+    return f"{error.operation}{code}: {error.detail or error.meaning}"
 
 
 def _named(raw: str, numbers: Iterable[str]) -> list[str]:

@@ -6,7 +6,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from every8d.errors import InvalidInput
-from every8d.producererrors import NoAnswer
+from every8d.producererrors import NoAnswer, NoSuchRequest
 from every8d.publishing import new_task_id
 from every8d.receipt import Cancelled, RequestStatus, read_cancelled, read_status
 
@@ -33,7 +33,7 @@ def status(publisher: Publisher, request: uuid.UUID, timeout_s: float) -> Reques
 
 
 def cancel(publisher: Publisher, request: uuid.UUID, timeout_s: float) -> Cancelled:
-    """Asks to cancel. It is done also when the answer comes too late; so it does not expire."""
+    """Asks to cancel. It is done also when the answer comes too late; so it does not expire. Raises NoSuchRequest."""
     return _ask(publisher, "every8d.cancel", request, read_cancelled, timeout_s, expires_s=None)
 
 
@@ -59,7 +59,10 @@ def _ask(
     answer = publisher.wait(task_id, timeout_s)
     if answer is None:
         raise NoAnswer(request, task)
+    result = answer.result or {}
+    if read is read_cancelled and result.get("state") == "unknown_request":
+        raise NoSuchRequest(request)
     try:
-        return read(request, answer.result or {})
+        return read(request, result)
     except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise NoAnswer(request, f"{task} failed in the worker: see its log") from error

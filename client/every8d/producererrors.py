@@ -111,6 +111,13 @@ class NoAnswer(_OfRequest):
     )
 
 
+class NoSuchRequest(_OfRequest):
+    """The ledger has no request of this id."""
+
+    _text = "there is no request {request}: was it published to this broker, and is it confirmed?"
+    _text_zh = "查無請求 {request}：請確認是否發送至此 broker，且已確認入帳"
+
+
 class NotConfirmed(NoAnswer):
     """The ledger's answer did not come in time. The request may still be accepted, and sent.
 

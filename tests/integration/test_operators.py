@@ -101,8 +101,8 @@ def test_what_is_no_chunk_is_not_found(database: Database, name: str) -> None:
 
 def test_an_account_is_unblocked(database: Database) -> None:
     accounts.ensure_accounts(database, ["default"])
-    for _ in range(accounts.REFUSALS_LIMIT):
-        accounts.login_refused(database, "default", -101, "f" * 64, locked=False)
+    for turn in range(accounts.REFUSALS_LIMIT):
+        accounts.login_refused(database, "default", -101, f"{turn:064}", locked=False)
     assert accounts.account_row(database, "default").breaker == "locked"
     accounts.pause_account(database, "default", "403")
     assert unblock_account(database, "default", by="li", why="asked the vendor").was == "locked"

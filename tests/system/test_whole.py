@@ -119,5 +119,6 @@ def test_workers_killed_in_the_middle_lose_and_double_nothing() -> None:
         found = system.producer.status(receipt.request_id).messages
         # What was under way when its worker died is not known, and is not sent again by itself.
         uncertain = found["submitting"] + found["unknown"]
-        assert uncertain <= 50 * 4
+        # Four of the dead worker, whose places are theirs for some seconds, and four of the new one.
+        assert uncertain <= 50 * 8
         assert summary.accepted - before >= 3000 - uncertain

@@ -69,7 +69,7 @@ def test_an_account_comes_from_the_environment_with_all_its_limits(monkeypatch: 
     shop = load().account("shop")
     assert (shop.user_id, shop.password.get_secret_value(), shop.chunk_size) == ("u", SECRET, 2500)
     assert (shop.international, shop.first_poll_after_s) == (True, 300.0)
-    assert [shop.calls_in_flight(lane) for lane in ("otp", "normal", "bulk", "poll")] == [3, 4, 4, 2]
+    assert [shop.calls_in_flight(lane) for lane in ("otp", "normal", "bulk", "poll")] == [3, 4, 4, 4]
 
 
 def test_the_environment_wins_over_dotenv_and_dotenv_over_toml(

@@ -37,7 +37,8 @@ def events(
         invocation.answer(command="events", events=[cells.plain(one) for one in found])
         invocation.show(*map(line, found)) if found else invocation.show(invocation.say("nothing"))
         return DONE
-    last = 0
+    # What is older than --since stays unsaid, also when nothing is newer yet.
+    last = queries.last_event_id(ledger) if not found else 0
     while True:
         for one in found:
             if invocation.json:

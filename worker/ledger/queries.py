@@ -199,6 +199,12 @@ def dead_bodies(database: Database, *, since: datetime | None = None, limit: int
     ]
 
 
+def last_event_id(database: Database) -> int:
+    """The newest event's id; 0 where there is none."""
+    with database.read() as connection:
+        return connection.scalar(select(func.max(tables.event.c.id))) or 0
+
+
 @dataclass(frozen=True, slots=True)
 class EventRow:
     """One event; `text` is safe to print."""
