@@ -1,20 +1,31 @@
 """Dispatching a lane: claim, call, settle, again, for a slice of time. First whatever waits, only then the claim."""
 
+import itertools
 import time
 import uuid
 
 import structlog
-from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_random_exponential
+from sqlalchemy.exc import SQLAlchemyError
+from tenacity import (
+    Retrying,
+    retry_if_result,
+    sleep_using_event,
+    stop_after_attempt,
+    stop_any,
+    stop_when_event_set,
+    wait_random_exponential,
+)
 
+from worker import token
 from worker.breaker import BreakerOpenError
 from worker.engine import Engine
-from worker.ledger import accounts
-from worker.ledger.claim import Terms, claim, due
-from worker.sender import UNWANTED, Outcome, send
+from worker.ledger import accounts, settle
+from worker.ledger.claim import Claim, Terms, claim, due
+from worker.sender import UNWANTED, Outcome, keep, lease_s, send
 from worker.session import SessionUnavailableError
 
-#: A lease outlives the call's deadline by this: for the claim before it and the commits after it.
-LEASE_MARGIN_S = 60.0
+#: Tries of a call at once, with a second or two between them, before the lane backs off.
+TRIES = 3
 #: After so many refusals at the door (403, 429) in a row the account is paused: the gateway does not want us.
 UNWANTED_LIMIT = 10
 
@@ -65,11 +76,13 @@ def _once(engine: Engine, alias: str, lane: str, until: float, only: uuid.UUID |
     tries = Retrying(
         # Each try is a claim of its own: the definite no before it is committed, so dying in this wait leaves no doubt.
         retry=retry_if_result(lambda result: result[0] in (Outcome.NOT_SENT, Outcome.NO_SESSION)),
-        stop=stop_after_attempt(3),
+        stop=stop_any(stop_after_attempt(TRIES), stop_when_event_set(engine.stopping)),
         wait=wait_random_exponential(multiplier=0.1, max=2),
+        sleep=sleep_using_event(engine.stopping),
         retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
     )
-    outcome, reason = tries(_try, engine, alias, lane, until, only)
+    turns = itertools.count(1)
+    outcome, reason = tries(lambda: _try(engine, alias, lane, until, only, last=next(turns) >= TRIES))
     if outcome in (Outcome.NOT_SENT, Outcome.NO_SESSION, Outcome.UNKNOWN):
         # Unknown, too: a front that answers every call with an error page must not get the whole campaign.
         _back_off(engine, alias, lane, reason)
@@ -80,7 +93,7 @@ def _once(engine: Engine, alias: str, lane: str, until: float, only: uuid.UUID |
 
 
 def _try(
-    engine: Engine, alias: str, lane: str, until: float, only: uuid.UUID | None
+    engine: Engine, alias: str, lane: str, until: float, only: uuid.UUID | None, *, last: bool
 ) -> tuple[Outcome | None, str]:
     account = engine.account(alias)
     gate = _gate(engine, alias, lane)
@@ -99,16 +112,12 @@ def _try(
         raise _Closed(str(error), error.wait_s) from None
     # Made here, because what fails after the claim leaves a chunk of which nobody knows whether it was sent.
     engine.gateways.gateway(alias)
-    terms = Terms(
-        account.chunk_size,
-        account.call_deadline_s + LEASE_MARGIN_S,
-        engine.worker,
-        gate.account.operations_off,
-    )
-    claimed = claim(engine.database, alias, lane, terms, only=only)
+    if engine.stopping.is_set() and only is None:
+        raise _Closed("the worker stops", None)
+    claimed = _claim(engine, alias, lane, gate.account.operations_off, only)
     if claimed is None:
         return None, ""
-    outcome, reason = send(engine, claimed, session_key)
+    outcome, reason = send(engine, claimed, session_key, last_try=last)
     if claimed.more and only is None:
         # Others may join while we go on; how many is the limiter's to say.
         engine.bell.dispatch(alias, lane)
@@ -124,6 +133,25 @@ def _try(
         reason=reason,
     )
     return outcome, reason
+
+
+def _claim(
+    engine: Engine, alias: str, lane: str, operations_off: frozenset[str], only: uuid.UUID | None
+) -> Claim | None:
+    account = engine.account(alias)
+    terms = Terms(account.chunk_size, lease_s(account), engine.worker, operations_off)
+    chunk_id = token.new_id(engine.database.now_ms())
+    try:
+        return claim(engine.database, alias, lane, terms, only=only, chunk_id=chunk_id)
+    except SQLAlchemyError:
+        # Its commit may have been made and only the answer lost: no byte has left, so it is nobody's.
+        keep(
+            settle.given_back,
+            engine.database,
+            settle.Whose(chunk_id, alias, lane),
+            "the claim was not answered",
+        )
+        raise
 
 
 def _gate(engine: Engine, alias: str, lane: str) -> accounts.Gate:

@@ -4,6 +4,7 @@ The gateway has one session key for each account, and a second login may void th
 at once, one of them logs in, and the others wait for its key.
 """
 
+import contextlib
 import secrets
 import threading
 import time
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import SQLAlchemyError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from config import Account
@@ -160,17 +162,30 @@ class Sessions:
             reraise=True,
         )
         try:
+            may_log_in = accounts.begin_login(self._database, alias)
+        except SQLAlchemyError:
+            # Nothing was asked of the gateway, so the pace of logins need not hold the next one up.
+            self._redis.delete(f"every8d:login:{alias}")
+            raise
+        if not may_log_in:
+            raise breaker.BreakerOpenError(alias, None, locked=True)
+        try:
             session_key: str = tries(gateway.get_connection)
         except AccountFault as fault:
             self.refused(alias, fault)
+            accounts.end_login(self._database, alias)
             raise breaker.BreakerOpenError(alias, fault.code, locked=fault.locked) from None
         except GatewayError as error:
             # A login sends nothing, so even an unknown outcome may be tried again.
             # No session was made, so the pace of logins need not hold the next one up.
             self._redis.delete(f"every8d:login:{alias}")
+            accounts.end_login(self._database, alias)
             raise SessionUnavailableError(alias, str(error), 2.0, down=True) from None
-        if row.breaker != "closed" or row.refusals:
-            accounts.login_accepted(self._database, alias)
+        with contextlib.suppress(SQLAlchemyError):
+            # A key that cannot be noted is a key all the same.
+            if row.breaker != "closed" or row.refusals:
+                accounts.login_accepted(self._database, alias)
+            accounts.end_login(self._database, alias)
         return session_key
 
     def _fingerprint(self, account: Account, salt: str) -> str:

@@ -1,5 +1,7 @@
 """When the gateway does not take our calls: lanes wait, accounts stop, and what waited goes on."""
 
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -8,6 +10,7 @@ from pydantic import SecretStr
 from every8d.emulator.process import EmulatorProcess
 from tests.support import bodies, running
 from tests.support.engines import EngineMaker
+from worker.engine import Engine
 from worker.ledger import accounts
 from worker.ledger.operators import unblock_account
 from worker.ledger.tables import message
@@ -78,12 +81,39 @@ def test_a_gateway_that_is_always_busy_gets_so_many_tries_and_no_more(
     engine = make(clock=clock, busy_tries=5)
     emulator.control.fault("code", "sendSMS", code=-99, count=None)
     request = running.enqueue(engine, to=bodies.numbers(2))
+    for _ in range(4):
+        running.send(engine)
+        clock.advance(100)
+    # Four spells of three calls each, and nothing is given up.
+    assert emulator.control.calls("sendSMS") == 12
+    assert running.counts(engine, request) == {"waiting": 2}
     for _ in range(10):
         running.send(engine)
         clock.advance(100)
-    assert emulator.control.calls("sendSMS") == 5
     assert running.counts(engine, request) == {"refused": 2}
-    assert running.kinds(engine).count("message_refused") == 1
+    assert running.kinds(engine).count("message_refused") == 2
+
+
+@pytest.mark.parametrize("code", [-97, -99])
+def test_many_loops_and_a_busy_second_give_nothing_up(
+    make: EngineMaker, emulator: EmulatorProcess, code: int
+) -> None:
+    engine = make(busy_tries=6)
+    emulator.control.fault("code", "sendSMS", code=code, count=None)
+    request = running.enqueue(engine, to=bodies.numbers(20))
+    until = time.monotonic() + 4
+    loops = [threading.Thread(target=_send_until, args=(engine, until)) for _ in range(4)]
+    for one in loops:
+        one.start()
+    for one in loops:
+        one.join()
+    assert emulator.control.calls("sendSMS") >= 4
+    assert running.counts(engine, request) == {"waiting": 20}
+
+
+def _send_until(engine: Engine, until: float) -> None:
+    while time.monotonic() < until:
+        running.send(engine)
 
 
 @pytest.mark.parametrize("status", [404, 415])

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from redis import Redis
+from sqlalchemy.exc import OperationalError
 
 from every8d.emulator.process import EmulatorProcess
 from tests.support import bodies, running
 from tests.support.engines import EngineMaker
 from tests.support.waiting import wait_for
+from worker.breaker import BreakerOpenError
 from worker.engine import Engine
 from worker.session import SessionUnavailableError
 from worker.system.valkey import EmbeddedValkey
@@ -247,3 +250,34 @@ def test_another_system_that_takes_the_session_away_bounds_the_logins_and_not_th
     assert emulator.control.logins() > 1
     assert running.kinds(engine).count("account_contended") == 1
     assert (emulator.control.summary().total, emulator.control.summary().doubled_count) == (14, 0)
+
+
+def test_a_ledger_that_cannot_be_written_means_no_login(
+    make: EngineMaker, emulator: EmulatorProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = make(password=SecretStr("wrong"))
+
+    def full(*_: object, **__: object) -> None:
+        raise OperationalError("write", {}, Exception("disk full"))
+
+    monkeypatch.setattr(engine.database, "write", full)
+    for _ in range(3):
+        with pytest.raises(OperationalError):
+            engine.sessions.key(running.ALIAS)
+    assert emulator.control.stats()["refused_logins"] == 0
+
+
+def test_logins_that_begin_and_never_end_lock_the_account_before_the_gateway_does(
+    make: EngineMaker, emulator: EmulatorProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = make(password=SecretStr("wrong"))
+
+    def dies(*_: object) -> None:
+        raise OperationalError("write", {}, Exception("gone"))
+
+    monkeypatch.setattr(engine.sessions, "refused", dies)
+    for _ in range(8):
+        engine.redis.flushall()
+        with pytest.raises((OperationalError, BreakerOpenError)):
+            engine.sessions.key(running.ALIAS)
+    assert emulator.control.stats()["refused_logins"] == 6

@@ -105,20 +105,28 @@ def test_a_definite_no_makes_the_messages_wait_again_without_using_a_try(databas
         assert found == {(None, None, 0, "waiting")}
 
 
-def test_busy_answers_use_up_the_tries_and_then_the_messages_are_refused(database: Database) -> None:
-    ledger.put(database, 3)
-    for attempt in range(1, 4):
+def test_a_chunk_that_has_used_its_tries_is_halved_and_a_message_alone_refused(database: Database) -> None:
+    ledger.put(database, 2)
+    for sizes in ([2], [2], [2], [1, 1]):
+        claims = [ledger.taken(database) for _ in sizes]
+        assert [len(one.packed.messages) for one in claims] == sizes
+        for place, one in enumerate(claims):
+            tries = settle.Tries(3, 1000 + place * 2)
+            assert settle.not_sent(database, ledger.whose(one), "busy", code=-99, tries=tries)
+    assert ledger.states(database) == {"refused": 2}
+    assert all((one.code, one.due_ms) == (-99, None) and one.final_ms for one in ledger.messages(database))
+    assert ledger.events(database) == {"message_refused": 2}
+
+
+def test_loops_that_meet_the_same_trouble_in_one_spell_use_up_one_try(database: Database) -> None:
+    ledger.put(database, 1)
+    for turn in range(20):
         claimed = ledger.taken(database)
-        assert ledger.chunk_row(database, claimed).attempt == attempt
-        assert settle.not_sent(database, ledger.whose(claimed), "busy", code=-99, used_a_try=True, tries=3)
-        if attempt == 1:
-            # One that comes later has its own tries.
-            ledger.put(database, to=["+886987654321"])
-    assert ledger.states(database) == {"refused": 3, "waiting": 1}
-    refused = [one for one in ledger.messages(database) if one.state == "refused"]
-    assert all((one.code, one.due_ms) == (-99, None) and one.final_ms for one in refused)
-    assert ledger.events(database) == {"message_refused": 1}
-    assert len(ledger.taken(database).packed.messages) == 1
+        assert settle.not_sent(database, ledger.whose(claimed), "busy", code=-99, tries=settle.Tries(3, 1))
+        if turn == 0:
+            accounts.lane_failed(database, claimed.account, claimed.lane, "busy", 60)
+    assert ledger.states(database) == {"waiting": 1}
+    assert [one.attempts for one in ledger.messages(database)] == [1]
 
 
 def test_a_refused_chunk_is_halved_until_the_one_at_fault_is_alone(database: Database) -> None:

@@ -73,6 +73,36 @@ def _account_row(row: Sequence[Any]) -> AccountRow:
     return AccountRow(*kept)
 
 
+def begin_login(database: Database, alias: str) -> bool:
+    """Written before each login: a ledger that cannot be written means no login, because a refusal could not be kept.
+
+    Logins that began and whose end nobody wrote down count as refusals: after six of them the breaker locks, and
+    False is returned.
+    """
+    now_ms = database.now_ms()
+
+    def work(connection: Connection) -> bool:
+        mine = account.c.alias == alias
+        connection.execute(update(account).where(mine).values(logins_begun=account.c.logins_begun + 1))
+        begun = connection.scalar(select(account.c.logins_begun).where(mine)) or 0
+        if begun > REFUSALS_LIMIT:
+            connection.execute(update(account).where(mine).values(breaker="locked", breaker_ms=now_ms))
+            detail = (
+                f"{REFUSALS_LIMIT} logins of account {alias} began and did not end: its workers die, or cannot "
+                "write; look at their logs, then `every8d accounts unblock`"
+            )
+            record(connection, Event("account_blocked", now_ms, account=alias, detail=detail))
+        return begun <= REFUSALS_LIMIT
+
+    return database.write(work)
+
+
+def end_login(database: Database, alias: str) -> None:
+    """The login ended, in whatever way, and what is to be kept of it is kept."""
+    statement = update(account).where(account.c.alias == alias).values(logins_begun=0)
+    database.write(lambda connection: connection.execute(statement))
+
+
 def login_refused(database: Database, alias: str, code: int, fingerprint: str, *, locked: bool) -> None:
     """Opens the breaker for this password, for every worker and across restarts; an event says what to do."""
     now_ms = database.now_ms()

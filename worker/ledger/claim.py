@@ -4,6 +4,7 @@ Whoever commits a claim makes the gateway call at once, or gives the chunk back.
 clock, is the only sign that somebody works on it.
 """
 
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,17 +51,32 @@ class Claim:
     lease_ms: int
     #: More messages were due than fit.
     more: bool
+    #: When its lease began, by `time.monotonic`: asking the database again could fail with the chunk in hand.
+    since: float
+
+    def left_s(self, lease_s: float) -> float:
+        """Seconds that are left of a lease of so many."""
+        return lease_s - (time.monotonic() - self.since)
 
     def __repr__(self) -> str:
         return f"Claim({token.encode(self.id)}, {len(self.packed.messages)} messages)"
 
 
 def claim(
-    database: Database, account: str, lane: str, terms: Terms, *, only: uuid.UUID | None = None
+    database: Database,
+    account: str,
+    lane: str,
+    terms: Terms,
+    *,
+    only: uuid.UUID | None = None,
+    chunk_id: int | None = None,
 ) -> Claim | None:
-    """Takes the next chunk of a lane, or None where nothing is due. `only` looks at one request alone."""
+    """Takes the next chunk of a lane, or None where nothing is due. `only` looks at one request alone.
+
+    `chunk_id` names the chunk beforehand: a caller whose commit was not answered knows what to give back.
+    """
     for _ in range(LOOKS):
-        found = _look(database, account, lane, terms, only)
+        found = _look(database, account, lane, terms, only, chunk_id)
         if not isinstance(found, _Again):
             return found
     return None
@@ -71,9 +87,9 @@ class _Again:
 
 
 def _look(
-    database: Database, account: str, lane: str, terms: Terms, only: uuid.UUID | None
+    database: Database, account: str, lane: str, terms: Terms, only: uuid.UUID | None, named: int | None
 ) -> Claim | _Again | None:
-    now_ms = database.now_ms()
+    now_ms, since = database.now_ms(), time.monotonic()
 
     def work(connection: Connection) -> Claim | _Again | None:
         requests = _lock_requests(connection, account, lane, terms.size, now_ms, only)
@@ -92,7 +108,7 @@ def _look(
             _recompute_due(connection, [row.id for row in live])
             return _Again()
         first = next(row for row in live if row.id == packed.messages[0].request_id)
-        chunk_id = token.new_id(now_ms)
+        chunk_id = named if named is not None else token.new_id(now_ms)
         send_time_ms = first.send_at_ms if first.schedule == "gateway" and first.send_at_ms > now_ms else None
         connection.execute(
             _NEW_CHUNK,
@@ -116,7 +132,7 @@ def _look(
         exhausted = len(candidates) < terms.size
         _recompute_due(connection, [row.id for row in live if exhausted or row.size == 1])
         more = not exhausted or len(packed.messages) < len(candidates)
-        return Claim(chunk_id, account, lane, first.subject, packed, send_time_ms, lease_ms, more)
+        return Claim(chunk_id, account, lane, first.subject, packed, send_time_ms, lease_ms, more, since)
 
     return database.write(work, bulk=lane == "bulk")
 

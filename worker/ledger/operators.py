@@ -126,6 +126,7 @@ def unblock_account(
                 breaker_code=None,
                 breaker_ms=now_ms,
                 refusals=0,
+                logins_begun=0,
                 fingerprint=None,
                 paused=False,
                 paused_reason=None,

@@ -15,7 +15,7 @@ from every8d.replies import SendReply
 from worker import token
 from worker.ledger.database import Database
 from worker.ledger.events import Event, record
-from worker.ledger.tables import account, chunk, message, request
+from worker.ledger.tables import account, chunk, lane, message, request
 from worker.states import ChunkState, MessageState
 
 _OPEN = (ChunkState.SUBMITTING, ChunkState.UNKNOWN)
@@ -30,6 +30,14 @@ class Whose:
     id: int
     account: str
     lane: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """How often a message may be tried, and the id for the halves of a chunk that has used that up."""
+
+    limit: int
+    new_part: int
 
 
 def accepted(database: Database, whose: Whose, reply: SendReply, next_poll_ms: int) -> bool:
@@ -95,12 +103,12 @@ def not_sent(
     why: str,
     *,
     code: int | None = None,
-    used_a_try: bool = False,
-    tries: int = 0,
+    tries: Tries | None = None,
 ) -> bool:
     """A definite no: its messages wait again, due at once; waiting is the lane's business.
 
-    `used_a_try` counts against `tries`; messages that have used them all are refused.
+    With `tries` it counts against them, once for each spell of the lane's waiting. A chunk whose messages have used
+    them all is halved, so that one that is never taken does not hold up the others; alone, it is refused.
     """
     now_ms = database.now_ms()
 
@@ -108,17 +116,42 @@ def not_sent(
         if not _leave(connection, whose.id, ChunkState.NOT_SENT, now_ms, why=why, code=code):
             return False
         ids = _lock_requests_of(connection, whose.id)
-        if used_a_try:
-            worn = _refuse_messages(
-                connection, (message.c.chunk_id == whose.id) & (message.c.attempts + 1 >= tries), now_ms, code
-            )
-            if worn:
-                detail = f"{worn} messages are refused: the gateway answered {code} {tries} times"
-                record(connection, _event("message_refused", now_ms, whose, detail))
-        _release(connection, whose.id, ids, now_ms, attempts=int(used_a_try))
+        counts = tries is not None and not _waits(connection, whose, now_ms)
+        if tries is not None and counts:
+            _wear(connection, whose, tries, now_ms, code)
+        _release(connection, whose.id, ids, now_ms, attempts=int(counts))
         return True
 
     return database.write(work)
+
+
+def _waits(connection: Connection, whose: Whose, now_ms: int) -> bool:
+    """Another loop of the lane has met the same trouble in this spell."""
+    resume_ms = connection.scalar(
+        select(lane.c.resume_ms).where(lane.c.account == whose.account, lane.c.lane == whose.lane)
+    )
+    return (resume_ms or 0) > now_ms
+
+
+def _wear(connection: Connection, whose: Whose, tries: Tries, now_ms: int, code: int | None) -> None:
+    mine = message.c.chunk_id == whose.id
+    size, most = connection.execute(
+        select(func.count(), func.coalesce(func.max(message.c.attempts), 0)).where(mine)
+    ).one()
+    if most + 1 < tries.limit:
+        return
+    if size > 1:
+        _halve(connection, mine, size, tries.new_part)
+        return
+    _refuse_messages(connection, mine, now_ms, code)
+    detail = f"a message is refused: the gateway did not take it {tries.limit} times ({code})"
+    record(connection, _event("message_refused", now_ms, whose, detail))
+
+
+def _halve(connection: Connection, mine: Any, size: int, new_part: int) -> None:
+    upper = mine & (message.c.position > (size + 1) // 2)
+    connection.execute(update(message).where(mine).values(part=new_part))
+    connection.execute(update(message).where(upper).values(part=new_part + 1))
 
 
 def refused(
@@ -143,9 +176,7 @@ def refused(
             detail = f"{count} messages are refused by the gateway: {code}"
             record(connection, _event("message_refused", now_ms, whose, detail))
         else:
-            upper = mine & (message.c.position > (size + 1) // 2)
-            connection.execute(update(message).where(mine).values(part=new_part))
-            connection.execute(update(message).where(upper).values(part=new_part + 1))
+            _halve(connection, mine, size, new_part)
         _release(connection, whose.id, ids, now_ms, attempts=0)
         return True
 

@@ -71,6 +71,8 @@ account = Table(
     Column("refusals", Integer, nullable=False, server_default="0"),
     Column("salt", String(32), nullable=False),
     Column("fingerprint", String(64)),
+    # Logins begun whose end nobody wrote down: a process died, or could not write.
+    Column("logins_begun", Integer, nullable=False, server_default="0"),
     Column("paused", Boolean, nullable=False, server_default=false()),
     Column("paused_reason", Text),
     # Operations that the gateway does not know, separated by blanks.

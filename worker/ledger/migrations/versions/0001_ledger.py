@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("refusals", sa.Integer(), server_default="0", nullable=False),
         sa.Column("salt", sa.String(length=32), nullable=False),
         sa.Column("fingerprint", sa.String(length=64), nullable=True),
+        sa.Column("logins_begun", sa.Integer(), server_default="0", nullable=False),
         sa.Column("paused", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("paused_reason", sa.Text(), nullable=True),
         sa.Column("operations_off", sa.Text(), server_default="", nullable=False),
