@@ -4,13 +4,17 @@ from typing import Any
 
 from config.settings import Settings
 
+#: The hosts' clocks may differ by so much.
+CLOCKS_APART_S = 60.0
+
 
 def beat_config(settings: Settings) -> dict[str, Any]:
     """What beat needs beside the Celery configuration. Intervals in seconds."""
 
     def entry(task: str, seconds: float) -> dict[str, Any]:
-        # A tick that waited longer than its interval says nothing that the next one does not say.
-        options = {"queue": "every8d.status", "expires": max(seconds, 2.0)}
+        # A tick that waited longer than its interval says nothing that the next one does not say. But it expires by
+        # the worker's clock, which may be ahead of beat's by more than an interval: none would ever be taken.
+        options = {"queue": "every8d.status", "expires": max(seconds, CLOCKS_APART_S)}
         return {"task": f"every8d.{task}", "schedule": seconds, "options": options}
 
     return {

@@ -49,7 +49,23 @@ def _logging(**_: Any) -> None:
 @worker_ready.connect
 def _ready(sender: Any = None, **_: Any) -> None:
     queues = list(sender.app.amqp.queues.consume_from) if sender is not None else []
+    if sender is not None:
+        _stop_before_soft_shutdown(sender.controller)
     runtime.start(queues)
+
+
+def _stop_before_soft_shutdown(controller: Any) -> None:
+    """On SIGQUIT Celery waits for the soft shutdown first and says `worker_shutting_down` afterwards.
+
+    Without this the keepers would make new gateway calls all that time, and end in the middle of one.
+    """
+    wait = controller.wait_for_soft_shutdown
+
+    def stop_and_wait() -> None:
+        runtime.stop()
+        wait()
+
+    controller.wait_for_soft_shutdown = stop_and_wait
 
 
 @worker_process_init.connect

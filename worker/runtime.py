@@ -1,5 +1,6 @@
 """The engine of this process: made when first needed, after any fork, and shared by the threads; and its keepers."""
 
+import atexit
 import gc
 import threading
 import time
@@ -12,17 +13,22 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import config
 from config import Lane
-from worker import poller
+from worker import cancel, housekeeping, poller
 from worker.dispatch import dispatch
 from worker.engine import Engine, make_engine
 from worker.keeper import AFTER_FAILURE_S, Keeper
 from worker.ledger import claim, polls
+
+#: Between the status process's own sweeps, which do what beat asks for, should beat or its ticks be lost.
+SWEEPS_S = 10.0
 
 _log = structlog.get_logger(__name__)
 _lock = threading.Lock()
 _engine: Engine | None = None
 _app: Celery | None = None
 _keepers: dict[tuple[str, str], Keeper] = {}
+#: Held while keepers are added or listed. A signal's handler lists them too, whatever it interrupts: reentrant.
+_keepers_lock = threading.RLock()
 _stopping = threading.Event()
 
 
@@ -46,6 +52,8 @@ def engine() -> Engine:
 
 def start(queues: list[str]) -> None:
     """Begins the keepers of this process, for the lanes whose queues it drains."""
+    # A cold shutdown sends no `worker_shutdown`. Once is enough; a second wait finds all of them ended.
+    atexit.register(finish)
     lanes = {name.removeprefix("every8d.") for name in queues if name.startswith("every8d.")}
     threading.Thread(target=_start, args=(lanes,), name="every8d-start", daemon=True).start()
 
@@ -62,7 +70,7 @@ def wake(alias: str, lane: str) -> None:
 def stop() -> None:
     """Loops end between two gateway calls; no new one begins."""
     _stopping.set()
-    for keeper in _keepers.values():
+    for keeper in _kept():
         keeper.wake()
 
 
@@ -71,7 +79,7 @@ def finish() -> None:
     stop()
     slowest = max((one.call_deadline_s for one in config.load().accounts.values()), default=0.0)
     until = time.monotonic() + slowest + 10
-    for keeper in _keepers.values():
+    for keeper in _kept():
         keeper.join(max(0.0, until - time.monotonic()))
 
 
@@ -91,22 +99,39 @@ def _start(lanes: set[str]) -> None:
             if _stopping.wait(AFTER_FAILURE_S):
                 return
     for alias in mine.settings.accounts:
-        # Made now, or the first message would wait for it.
-        mine.gateways.gateway(alias)
+        try:
+            # Made now, or the first message would wait for it.
+            mine.gateways.gateway(alias)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other accounts go on
+            # Its keepers try again with whatever is due. The error's text might show the proxy's password.
+            _log.error(
+                "no client for this account: check its ca_file and proxy",
+                account=alias,
+                error=type(error).__name__,
+            )
         for lane in sorted(lanes & set(Lane)):
             _keep(mine, alias, lane, partial(_look, mine, alias, lane))
         if "status" in lanes:
             _keep(mine, alias, "poll", partial(_look_for_polls, mine, alias))
+    if "status" in lanes:
+        _keep(mine, "all", "sweeps", partial(_sweep, mine), SWEEPS_S)
     # What was imported and made so far stays: looking through it for garbage again and again would hold every thread
     # up for a tenth of a second.
     gc.collect()
     gc.freeze()
 
 
-def _keep(mine: Engine, alias: str, name: str, look: partial[None]) -> None:
-    keeper = Keeper(f"{alias}-{name}", look, mine.settings.look_interval_s, mine.stopping)
-    _keepers[alias, name] = keeper
-    keeper.start()
+def _keep(mine: Engine, alias: str, name: str, look: partial[None], interval_s: float | None = None) -> None:
+    keeper = Keeper(f"{alias}-{name}", look, interval_s or mine.settings.look_interval_s, mine.stopping)
+    with _keepers_lock:
+        # First, since what is listed must be one that can be joined.
+        keeper.start()
+        _keepers[alias, name] = keeper
+
+
+def _kept() -> list[Keeper]:
+    with _keepers_lock:
+        return list(_keepers.values())
 
 
 def _look(mine: Engine, alias: str, lane: str) -> None:
@@ -117,3 +142,9 @@ def _look(mine: Engine, alias: str, lane: str) -> None:
 def _look_for_polls(mine: Engine, alias: str) -> None:
     if polls.due(mine.database, alias):
         poller.poll(mine, alias)
+
+
+def _sweep(mine: Engine) -> None:
+    housekeeping.sweep_leases(mine)
+    housekeeping.sweep_staged(mine)
+    cancel.sweep_erasures(mine)

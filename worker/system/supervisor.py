@@ -11,7 +11,7 @@ from itertools import groupby
 from worker.system.guard import Guard, GuardGone
 from worker.system.processes import ProcessSpec
 
-#: From SIGTERM to SIGKILL. Longer than the longest gateway call: a send under way is to be settled.
+#: From SIGTERM to SIGKILL. Longer than a gateway call by default: a send under way is to be settled. See `stop_s`.
 STOP_S = 45.0
 #: For a server to be usable; a Valkey with much data takes its time.
 READY_S = 60.0

@@ -13,6 +13,14 @@ from worker.system.supervisor import STOP_S, Supervisor
 from worker.system.valkey import EmbeddedValkey
 
 EMULATOR_PORT = urlsplit(EMULATOR_URL).port or 0
+#: A worker takes so much longer to end than its slowest gateway call: it settles that, and waits for its threads.
+STOP_MARGIN_S = 15.0
+
+
+def stop_s(settings: Settings) -> float:
+    """Seconds from SIGTERM to SIGKILL: longer than the longest gateway call that the settings allow."""
+    slowest = max((one.call_deadline_s for one in settings.accounts.values()), default=0.0)
+    return max(STOP_S, slowest + STOP_MARGIN_S)
 
 
 class System:
@@ -79,9 +87,12 @@ class System:
             "data": str(self.settings.data_dir),
         }
 
-    def stop(self, grace_s: float = STOP_S, *, hurry: Callable[[], bool] | None = None) -> None:
-        """Ends all of it: first the workers, then the servers. Twice is harmless."""
-        self.supervisor.stop(grace_s, hurry=hurry)
+    def stop(self, grace_s: float | None = None, *, hurry: Callable[[], bool] | None = None) -> None:
+        """Ends all of it: first the workers, then the servers. Twice is harmless.
+
+        A process is killed after `grace_s`; None: after what the settings' calls may take.
+        """
+        self.supervisor.stop(stop_s(self.settings) if grace_s is None else grace_s, hurry=hurry)
         self.guard.close()
         if self._valkey:
             self._valkey.release()
