@@ -3,6 +3,7 @@
 import uuid
 from typing import Any
 
+import structlog
 from celery import Task, shared_task
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
@@ -13,13 +14,18 @@ from worker.ledger.progress import progress
 #: A database that is away: try again in so long, for ever. Far below the visibility timeout.
 AWAY_S = 5
 
+_log = structlog.get_logger(__name__)
+
 
 @shared_task(name="every8d.accept", bind=True, ignore_result=False, max_retries=None)
-def accept(self: Task, body: Any) -> dict[str, Any]:
-    """Commits a page, a seal, or both; then rings, or in the otp lane sends at once. Result: ids and counts."""
+def accept(self: Task, /, *arguments: Any, **named: Any) -> dict[str, Any]:
+    """Commits a page, a seal, or both; then rings, or in the otp lane sends at once. Result: ids and counts.
+
+    Takes one `body`. Anybody can publish anything, so that other arguments must be kept, rather than be a TypeError.
+    """
     try:
         engine = runtime.engine()
-        arrival = accepting.arrive(engine, body, self.request.id)
+        arrival = _arrive(engine, arguments, named, self.request.id)
     except SQLAlchemyError as error:
         # Not committed, so it is not ours yet: it stays in the queue for as long as the database is away.
         raise self.retry(countdown=AWAY_S) from error
@@ -35,6 +41,23 @@ def accept(self: Task, body: Any) -> dict[str, Any]:
     else:
         runtime.wake(arrival.account, arrival.lane)
     return arrival.result
+
+
+def _arrive(
+    engine: Any, arguments: tuple[Any, ...], named: dict[str, Any], task_id: str | None
+) -> accepting.Arrival:
+    values = (*arguments, *named.values())
+    if len(values) != 1 or not named.keys() <= {"body"}:
+        raw = {"args": arguments, "kwargs": named}
+        return accepting.bury(engine, raw, task_id, "its arguments are not one body")
+    try:
+        return accepting.arrive(engine, values[0], task_id)
+    except SQLAlchemyError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a fault of ours; the body is kept, the error's text may show it
+        name = type(error).__name__
+        _log.error("a body could not be accepted", task_id=task_id, error=name)
+        return accepting.bury(engine, values[0], task_id, f"the worker failed on it: {name}")
 
 
 def _send_now(engine: Any, arrival: accepting.Arrival) -> None:

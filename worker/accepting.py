@@ -41,7 +41,7 @@ def arrive(engine: Engine, raw: object, task_id: str | None) -> Arrival:
     try:
         page = body.parse(raw)
     except body.BadBody as error:
-        return Arrival(_bury(engine, raw, task_id, error.reason))
+        return bury(engine, raw, task_id, error.reason)
     refused = _verdict(engine, page)
     accepted: Accepted
     try:
@@ -55,6 +55,11 @@ def arrive(engine: Engine, raw: object, task_id: str | None) -> Arrival:
     if accepted.outcome == "conflict" or refused is not None:
         _bury(engine, raw, task_id, accepted.reason or "conflict", page)
     return Arrival(result, page.request, page.account, page.lane)
+
+
+def bury(engine: Engine, raw: object, task_id: str | None, reason: str) -> Arrival:
+    """Keeps as a dead letter what cannot be accepted. The reason names neither numbers nor texts."""
+    return Arrival(_bury(engine, raw, task_id, reason))
 
 
 def _verdict(engine: Engine, page: body.Page) -> str | None:

@@ -119,10 +119,10 @@ def parse_send(raw: str, operation: str) -> SendReply:
         and _BATCH_ID.fullmatch(fields[4]) is not None
     )
     if fields[0].startswith("-"):
-        if whole and _GUID.fullmatch(fields[4]) and int(fields[1]) > 0:
-            # A negative CREDIT means failure, yet this names a batch and says that messages were sent:
-            # an overdrawn account may look so. Taking it for a no could send twice.
-            raise _unreadable(operation, raw, "a negative credit together with sent messages")
+        if whole and _GUID.fullmatch(fields[4]):
+            # A negative CREDIT means failure, yet this names a batch: an overdrawn account may look so. Taking it
+            # for a no could send twice, and for a code (-100.0 points are no -100) could block the account.
+            raise _unreadable(operation, raw, "a negative credit together with a batch")
         _check_sign(raw, operation)
     if not whole:
         raise _unreadable(operation, raw, "not a send reply")
