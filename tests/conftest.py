@@ -1,3 +1,3 @@
 """Fixtures that any test may ask for; servers start only when one does."""
 
-pytest_plugins = ["tests.support.servers", "tests.support.engines"]
+pytest_plugins = ["tests.support.servers", "tests.support.engines", "tests.support.hostile"]

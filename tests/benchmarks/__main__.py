@@ -25,13 +25,18 @@ WANTED = {
 
 def measure(system: System, share: float, only: set[str]) -> Figures:
     """All the measurements on one running system. `share` scales their sizes."""
+
+    def size(full: int) -> int:
+        # Quantiles need two samples, and two producers a message each.
+        return max(2, int(full * share))
+
     steps: dict[str, Callable[[], Figures]] = {
-        "otp": lambda: measures.otp(system, int(2000 * share), "idle"),
-        "campaign": lambda: measures.campaign(system, int(100_000 * share)),
-        "send_many": lambda: measures.different_texts(system, int(50_000 * share)),
-        "single": lambda: measures.singles(system, int(10_000 * share)),
+        "otp": lambda: measures.otp(system, size(2000), "idle"),
+        "campaign": lambda: measures.campaign(system, size(100_000)),
+        "send_many": lambda: measures.different_texts(system, size(50_000)),
+        "single": lambda: measures.singles(system, size(10_000)),
         "status": lambda: measures.status_rows(system),
-        "otp_campaign": lambda: measures.otp_under_campaign(system, int(2000 * share), int(100_000 * share)),
+        "otp_campaign": lambda: measures.otp_under_campaign(system, size(2000), size(100_000)),
     }
     figures: Figures = {}
     for name, step in steps.items():

@@ -33,7 +33,7 @@ def console() -> Iterator[Console]:
         first_poll_s=0.3,
         poll_ceiling_s=1,
         reply_window_h=1,
-        retry_ceiling_s=1,
+        retry_ceiling_s=0.2,
         warm=False,
     ) as system:
         yield Console(system)
@@ -183,6 +183,7 @@ def test_a_booking_is_erased_at_the_gateway(console: Console) -> None:
 def test_what_was_sent_cannot_be_cancelled(console: Console) -> None:
     answer = console.ask("cancel", console.sent(), code=1)
     assert (answer["stopped"], answer["erased"], answer["too_late"]) == (0, 0, 1)
+    assert console.ask("cancel", NOBODY, code=1)["error"]["kind"] == "no_such_request"
 
 
 def test_replies_are_shown_with_their_texts(console: Console) -> None:
@@ -269,7 +270,7 @@ def test_an_unknown_chunk_is_settled_without_more(console: Console, decision: st
     exit_code, out, _ = console.run("events", "--kind", "chunk_settled", "--since", "1h")
     assert exit_code == 0
     assert f"小林 settled chunk {chunk}: {decision}. asked the person" in out
-    assert console.ask("unknown")["chunks"] == []
+    assert queries.unknown_chunks(console.system.database) == []
 
 
 def test_a_malformed_body_is_shown_as_dead(console: Console) -> None:
