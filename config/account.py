@@ -58,7 +58,7 @@ class Account(BaseModel):
 
     #: -99 on a send means "not processed" by the specification. False treats it as unknown.
     busy_is_not_sent: bool = True
-    #: How often a chunk that got -97 or -99 is tried again before its messages are refused.
+    #: After so many waits of its lane a chunk that always gets -99 is halved, and a message alone refused.
     busy_tries: int = Field(20, ge=1)
     #: The longest wait between tries while the gateway cannot be reached or is busy.
     retry_ceiling_s: float = Field(60.0, gt=0, le=900)
