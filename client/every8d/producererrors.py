@@ -114,8 +114,11 @@ class NoAnswer(_OfRequest):
 class NoSuchRequest(_OfRequest):
     """The ledger has no request of this id."""
 
-    _text = "there is no request {request}: was it published to this broker, and is it confirmed?"
-    _text_zh = "查無請求 {request}：請確認是否發送至此 broker，且已確認入帳"
+    _text = (
+        "there is no request {request} in the ledger: it may still be in the queue (then ask again in a moment), "
+        "or was not published to this broker"
+    )
+    _text_zh = "帳本中查無請求 {request}：可能仍在佇列中（請稍後再試），或並未發送至此 broker"
 
 
 class NotConfirmed(NoAnswer):
