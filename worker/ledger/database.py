@@ -160,7 +160,7 @@ def _sqlite(url: Any, pool_size: int) -> Engine:
     def _prepare(connection: sqlite3.Connection, _record: object) -> None:
         # We say BEGIN ourselves: Python's module would begin late, and an upgraded read fails without waiting.
         connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode=WAL")
+        _write_ahead(connection)
         # NORMAL may lose the last commit when the power goes: a forgotten `submitting` is a text sent twice.
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
@@ -178,6 +178,19 @@ def _without_rows(error: BaseException) -> str:
     words = str(error).partition("\n")[0]
     error.args = (words,)
     return words
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switches to the write-ahead log. On a new file that others open too SQLite says "locked" without waiting."""
+    until = time.monotonic() + _BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 def _may_be_repeated(error: BaseException) -> bool:

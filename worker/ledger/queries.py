@@ -36,7 +36,7 @@ def open_ledger(settings: config.Settings | None = None) -> Database:
             "there is no ledger yet: start the system with `every8d up`, or migrate with `every8d migrate`"
         )
     database = Database(settings.database_url, pool_size=2)
-    with database.engine.connect() as connection:
+    with database.read() as connection:
         if not inspect(connection).has_table("chunk"):
             raise LedgerMissing("the ledger is empty: run `every8d migrate`")
     return database
