@@ -133,7 +133,8 @@ def _warm(system: System) -> None:
     """Each lane has sent one: processes are up, the session is there."""
     lanes = ("otp", "normal", "bulk")
     for lane in lanes:
-        system.producer.send("0911000000", f"warm {lane}", lane=lane, confirm=True)
+        sent = system.producer.send("0911000000", f"warm {lane}", lane=lane, confirm=True)
+        system.producer.status(sent.request_id)
     system.wait(lambda: system.handed_over() >= len(lanes), 60, "warm workers")
 
 
