@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
-from every8d.body import Page, Seal, seal_hash
+from every8d.body import PAGE_LIMIT, Page, Seal, seal_hash
 from worker.ledger.database import Database
 from worker.ledger.events import Event, record
 from worker.ledger.rows import insert_messages, message_rows
@@ -208,12 +208,20 @@ def _drop_duplicates(connection: Connection, request_id: uuid.UUID, now_ms: int)
         .label("place")
     )
     ranked = select(message.c.seq, place).where(message.c.request_id == request_id).subquery()
-    again = select(ranked.c.seq).where(ranked.c.place > 1)
-    return connection.execute(
-        update(message)
-        .where(message.c.request_id == request_id, message.c.seq.in_(again), message.c.due_ms.is_not(None))
-        .values(state=MessageState.DUPLICATE, due_ms=None, final_ms=now_ms)
-    ).rowcount
+    # Found first and ended after: in one statement a planner that has not seen the new rows yet compares each with
+    # all, and a seal of 50,000 takes for ever.
+    again = list(connection.scalars(select(ranked.c.seq).where(ranked.c.place > 1)))
+    for first in range(0, len(again), PAGE_LIMIT):
+        connection.execute(
+            update(message)
+            .where(
+                message.c.request_id == request_id,
+                message.c.seq.in_(again[first : first + PAGE_LIMIT]),
+                message.c.due_ms.is_not(None),
+            )
+            .values(state=MessageState.DUPLICATE, due_ms=None, final_ms=now_ms)
+        )
+    return len(again)
 
 
 def abandon_staged(database: Database, older_than_ms: int, *, limit: int = 100) -> list[uuid.UUID]:
