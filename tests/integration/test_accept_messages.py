@@ -125,3 +125,18 @@ def test_a_request_that_was_cancelled_after_its_seal_stays_cancelled(database: D
     again = accept(database, body.parse(page))
     assert (again.outcome, again.accepted) == ("ready", 5)
     assert (ledger.states(database), ledger.take(database)) == ({"cancelled": 5}, None)
+
+
+@pytest.mark.timeout(60)
+def test_a_large_request_is_sealed_before_the_database_has_seen_how_large_it_is(database: Database) -> None:
+    # No statistics of the new rows: a plan that compares each message with all the others takes minutes.
+    request, texts = uuid.uuid4(), [{"to": to, "text": f"您好 {to}"} for to in bodies.numbers(19_999)]
+    texts.append(texts[0])
+    pages = [
+        bodies.page(request, number=number, messages=texts[first : first + 1000])
+        for number, first in enumerate(range(0, 20_000, 1000))
+    ]
+    for one in pages:
+        assert accept(database, body.parse(one)).outcome == "staged"
+    sealed = accept(database, body.parse(bodies.seal_alone(pages)))
+    assert (sealed.outcome, sealed.accepted, sealed.duplicates) == ("ready", 20_000, 1)
