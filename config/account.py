@@ -73,6 +73,32 @@ class Account(BaseModel):
     #: Messages still without a final status are not asked for any longer after this.
     poll_give_up_h: float = Field(120.0, gt=0)
 
+    #: The last part of the address that the gateway's callbacks go to; whoever knows it can make reports up.
+    callback_secret: SecretStr | None = None
+
+    #: Nobody but these workers spends the account's credit: then it proves what an unknown call did.
+    exclusive: bool = False
+    #: Points may come back for texts that were not delivered, which makes a credit prove less.
+    refunds: bool = True
+    #: The gateway may still be executing a call whose answer was lost for so long.
+    unknown_after_s: float = Field(180.0, ge=0)
+    #: What becomes of an otp chunk of which nobody knows whether it was sent: `resend` may send a code twice.
+    otp_unknown: Literal["hold", "resend"] = "hold"
+    otp_resend_after_s: float = Field(60.0, ge=0)
+
+    #: Texts to one number, over all requests, in any hour and in any day; more of them wait. 0: no cap.
+    cap_hour: int = Field(0, ge=0)
+    cap_day: int = Field(0, ge=0)
+    #: Points spent in any hour and in any day at which the bulk lane pauses. 0: no limit.
+    points_hour: float = Field(0.0, ge=0)
+    points_day: float = Field(0.0, ge=0)
+    #: A bulk request that costs more than the credit: wait for a top-up, or send what is covered.
+    campaign_funds: Literal["hold", "send"] = "hold"
+    #: Credit below this raises an alarm, once until it is above again. 0: none.
+    low_credit: float = Field(0.0, ge=0)
+    #: A message that the gateway left unsent for want of credit waits for a top-up for so long, then it is final.
+    no_credit_hold_h: float = Field(72.0, ge=0)
+
     #: Close the connection after so many idle minutes; 0 never (other systems may share the key).
     close_idle_min: float = Field(0.0, ge=0)
 

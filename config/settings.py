@@ -68,6 +68,10 @@ class Settings(BaseSettings):
     #: How often each account's credit is asked for.
     credit_interval_s: float = Field(600.0, ge=10)
 
+    #: Where `every8d web` listens for the gateway's callbacks.
+    web_host: str = "127.0.0.1"
+    web_port: int = Field(8022, ge=1, le=65535)
+
     #: Kept apart so that a printed settings table can say what was defaulted.
     embedded_broker: bool = False
     embedded_gateway: bool = False
@@ -113,6 +117,11 @@ class Settings(BaseSettings):
             sources += (TomlConfigSettingsSource(settings_cls, Path(file)),)
         return sources
 
+    @property
+    def spool_dir(self) -> Path:
+        """Where answers of the gateway wait that the ledger could not take."""
+        return self.data_dir / "spool"
+
     def account(self, alias: str) -> Account:
         """The settings of an account. Raises KeyError when there is none of that alias."""
         return self.accounts[alias]
@@ -155,8 +164,8 @@ def load(**changes: Any) -> Settings:
 
 def _unknown_names(file: str | None) -> list[str]:
     """A misspelt setting would be a default that nobody asked for. Raises ValueError where the file is not TOML."""
-    # ABROAD is the command line's own, of the same environment.
-    known = {name.upper() for name in Settings.model_fields} | {"CONFIG", "ABROAD"}
+    # ABROAD is the command line's own, KILL_AT the tests' (worker.points), of the same environment.
+    known = {name.upper() for name in Settings.model_fields} | {"CONFIG", "ABROAD", "KILL_AT"}
     # A `.env` may serve other programs too; the TOML file is ours alone.
     names = {name for name in (*os.environ, *dotenv_values(".env")) if name.upper().startswith("EVERY8D_")}
     if file:

@@ -149,7 +149,7 @@ def due_lanes(database: Database) -> list[tuple[str, str]]:
     with database.read() as connection:
         rows = connection.execute(
             select(request.c.account, request.c.lane)
-            .where(request.c.next_due_ms <= database.now_ms())
+            .where(request.c.next_due_ms <= database.now_ms(), request.c.paused_ms.is_(None))
             .group_by(request.c.account, request.c.lane)
         )
         return [(row.account, row.lane) for row in rows]
@@ -161,6 +161,7 @@ _IS_DUE = (
     (request.c.account == bindparam("account"))
     & (request.c.lane == bindparam("lane"))
     & (request.c.next_due_ms <= bindparam("now"))
+    & request.c.paused_ms.is_(None)
 )
 _DUE = select(request.c.id).where(_IS_DUE).limit(1)
 _OLDEST = (
@@ -183,7 +184,11 @@ _WANTED = (
         request.c.size,
         request.c.next_due_ms,
     )
-    .where(request.c.id.in_(bindparam("ids", expanding=True)), request.c.next_due_ms <= bindparam("now"))
+    .where(
+        request.c.id.in_(bindparam("ids", expanding=True)),
+        request.c.next_due_ms <= bindparam("now"),
+        request.c.paused_ms.is_(None),
+    )
     .order_by(request.c.next_due_ms, request.c.id)
 )
 _LOCKED = _WANTED.with_for_update(skip_locked=True)

@@ -12,6 +12,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from worker import points
+
 T = TypeVar("T")
 
 #: A process asks the database's clock again after so long.
@@ -59,10 +61,11 @@ class Database:
         # Against the clock that nobody sets: a step of the host's would send early, expire, and end leases.
         return int(time.monotonic() * 1000 + self._ahead_ms)
 
-    def write(self, work: Callable[[Connection], T], *, bulk: bool = False) -> T:
+    def write(self, work: Callable[[Connection], T], *, bulk: bool = False, point: str = "") -> T:
         """Runs `work` in one transaction and returns what it returns. A deadlock's victim is run again.
 
         `bulk` writers make way: on SQLite, which has one writer at a time, they pause after each transaction.
+        `point` names the commit for tests that kill the process before or after it (`worker.points`).
         """
         for attempt in Retrying(
             retry=retry_if_exception(_may_be_repeated),
@@ -72,6 +75,8 @@ class Database:
         ):
             with attempt, self._transaction(bulk=bulk) as connection:
                 result = work(connection)
+                points.before(point)
+        points.after(point)
         return result
 
     @contextmanager

@@ -80,6 +80,18 @@ account = Table(
     Column("credit", Points),
     Column("credit_ms", BigInteger),
     Column("used_ms", BigInteger),
+    # The credit at which the gateway last left a message unsent; messages without credit wait for more than that.
+    Column("short_credit", Points),
+    # The low-credit alarm stands since.
+    Column("low_credit_ms", BigInteger),
+    # The gate: until then no send and no erasure begins, because a reconciler compares credits.
+    Column("gate_ms", BigInteger),
+    Column("gate_by", String(128)),
+    # When the gate was last closed: once a minute at most.
+    Column("gate_closed_ms", BigInteger),
+    # The credit while nothing was under way, and when that was: what credit arithmetic starts from.
+    Column("baseline", Points),
+    Column("baseline_ms", BigInteger),
 )
 
 lane = Table(
@@ -91,6 +103,10 @@ lane = Table(
     Column("resume_ms", BigInteger, nullable=False, server_default="0"),
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("reason", Text),
+    Column("paused", Boolean, nullable=False, server_default=false()),
+    Column("paused_reason", Text),
+    # Points spent before do not count against the account's limits: an operator resumed the lane then.
+    Column("limit_since_ms", BigInteger, nullable=False, server_default="0"),
 )
 
 request = Table(
@@ -121,14 +137,27 @@ request = Table(
     Column("sealed_ms", BigInteger),
     Column("cancelled_ms", BigInteger),
     Column("reason", Text),
+    # Nothing of it is claimed while this is set, by an operator or for want of credit.
+    Column("paused_ms", BigInteger),
+    Column("paused_by", String(64)),
+    Column("paused_reason", Text),
+    # What was found when its price was held against the credit: held, covered, or an operator's word (see worker.funds)
+    Column("funds", String(8)),
     Index(
         "ix_request_due",
         "account",
         "lane",
         "next_due_ms",
         "id",
-        sqlite_where=text("next_due_ms IS NOT NULL"),
-        postgresql_where=text("next_due_ms IS NOT NULL"),
+        sqlite_where=text("next_due_ms IS NOT NULL AND paused_ms IS NULL"),
+        postgresql_where=text("next_due_ms IS NOT NULL AND paused_ms IS NULL"),
+    ),
+    Index(
+        "ix_request_paused",
+        "account",
+        "paused_ms",
+        sqlite_where=text("paused_ms IS NOT NULL"),
+        postgresql_where=text("paused_ms IS NOT NULL"),
     ),
     Index(
         "ix_request_staged",
@@ -174,7 +203,7 @@ chunk = Table(
     Column("raw", Text),
     Column("code", Integer),
     Column("why", Text),
-    # An unknown that an operator settled
+    # An unknown that was settled: by an operator's name, `callback`, `credit`, or `setting`
     Column("settled_by", String(64)),
     Column("settled_why", Text),
     Column("settled_ms", BigInteger),
@@ -262,6 +291,78 @@ message = Table(
         "chunk_id",
         sqlite_where=text("chunk_id IS NOT NULL"),
         postgresql_where=text("chunk_id IS NOT NULL"),
+    ),
+    # Those that the gateway left unsent for want of credit, held for a top-up.
+    Index(
+        "ix_message_unpaid",
+        "request_id",
+        sqlite_where=text("state = 'no_credit' AND final_ms IS NULL"),
+        postgresql_where=text("state = 'no_credit' AND final_ms IS NULL"),
+    ),
+)
+
+# Written only for accounts with a cap on texts to one number; rows older than a day are dropped.
+number_use = Table(
+    "number_use",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("account", String(64), nullable=False),
+    Column("number", String(20), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("chunk_id", BigInteger, nullable=False),
+    Index("ix_number_use_number", "account", "number", "at_ms"),
+    Index("ix_number_use_chunk", "chunk_id"),
+    Index("ix_number_use_at", "at_ms"),
+)
+
+# What the gateway's callbacks brought, stored before anything is made of it.
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("account", String(64), nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("batch_id", String(64)),
+    # The chunk that the token in the subject names.
+    Column("token", BigInteger),
+    # MR, 1 … size
+    Column("position", Integer),
+    Column("number", String(20), nullable=False, server_default=""),
+    # The delivery status, raw number; 999 is a reply.
+    Column("status", Integer),
+    Column("sent_ms", BigInteger),
+    Column("reported_ms", BigInteger),
+    # The reply's words; an ordinary report's text is the one that was sent, and is not kept.
+    Column("text", Text),
+    Column("cost", Points),
+    # Every parameter that came, as JSON, but for the text of an ordinary report.
+    Column("fields", Text, nullable=False),
+    # Of all that came: the gateway repeats a report until it hears 200, and each is stored once.
+    Column("digest", String(64), nullable=False),
+    # waiting, matched, unmatched (looked for in vain, and looked for again at `look_ms` while that is set)
+    Column("state", String(10), nullable=False, server_default="waiting"),
+    Column("look_ms", BigInteger),
+    Column("looks", Integer, nullable=False, server_default="0"),
+    Column("reason", Text),
+    Column("matched_ms", BigInteger),
+    Column("chunk_id", BigInteger),
+    Column("request_id", Uuid()),
+    Column("seq", Integer),
+    UniqueConstraint("digest"),
+    Index(
+        "ix_inbox_look",
+        "look_ms",
+        "id",
+        sqlite_where=text("look_ms IS NOT NULL"),
+        postgresql_where=text("look_ms IS NOT NULL"),
+    ),
+    Index("ix_inbox_account", "account", "received_ms"),
+    Index(
+        "ix_inbox_unmatched",
+        "account",
+        "id",
+        sqlite_where=text("state = 'unmatched'"),
+        postgresql_where=text("state = 'unmatched'"),
     ),
 )
 
