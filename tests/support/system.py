@@ -47,7 +47,7 @@ class System:
 
     def handed_over(self) -> int:
         """Messages that the gateway has accepted."""
-        return self.control.summary().accepted
+        return self.control.accepted()
 
     def kill(self, name: str) -> None:
         """SIGKILL for one of our processes; the supervisor starts it again."""

@@ -13,6 +13,7 @@ FIGURES = {
     *("campaign_per_s", "campaign_published_per_s", "send_many_per_s"),
     *("single_per_s", "single_published_per_s", "status_rows", "status_rows_per_s"),
     "otp_campaign_meanwhile_per_s",
+    *("emulator_send_sms_per_s", "emulator_send_sms_per_cpu_s"),
     *(f"pss_{name}_mib" for name in ("otp", "normal", "bulk", "status", "beat", "emulator")),
 }
 

@@ -86,7 +86,7 @@ class Control:
         self._get("ping")
 
     def stats(self) -> dict[str, Any]:
-        """`calls` by operation and outcome; `total_calls`, `logins`, `refused_logins`, `(max_)in_flight`."""
+        """`calls` by operation and outcome; `total_calls`, `(refused_)logins`, `(max_)in_flight`, `accepted`."""
         found: dict[str, Any] = self._get("stats")
         return found
 
@@ -94,6 +94,10 @@ class Control:
         """How many calls of an operation were answered so: `ok`, `-301`, `fault drop`, … (None: all)."""
         outcomes: dict[str, int] = self.stats()["calls"].get(operation, {})
         return sum(outcomes.values()) if outcome is None else outcomes.get(outcome, 0)
+
+    def accepted(self) -> int:
+        """Messages in batches so far: quick however many there are, so fit for asking again and again."""
+        return int(self.stats()["accepted"])
 
     def logins(self) -> int:
         """Good calls of getConnection."""

@@ -88,6 +88,7 @@ class State:
     def keep(self, batch: Batch) -> None:
         """A batch has been accepted."""
         self.batches[batch.batch_id] = batch
+        self.stats.accept(len(batch))
         if self.on_accept is not None:
             self.on_accept(batch)
 

@@ -11,6 +11,7 @@ class Stats:
         self._calls: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.in_flight = 0
         self.max_in_flight = 0
+        self.accepted = 0
 
     def enter(self) -> None:
         """A gateway call has arrived."""
@@ -25,6 +26,10 @@ class Stats:
         """One call: `ok`, a code such as `-301`, `http 500`, or `fault drop_before`."""
         self._calls[operation][outcome] += 1
 
+    def accept(self, messages: int) -> None:
+        """So many messages are in a new batch: a count that costs nothing to ask for, unlike the report's totals."""
+        self.accepted += messages
+
     def report(self) -> dict[str, Any]:
         """For `GET /control/stats`."""
         logins = self._calls.get("getConnection", Counter())
@@ -37,4 +42,5 @@ class Stats:
             ),
             "in_flight": self.in_flight,
             "max_in_flight": self.max_in_flight,
+            "accepted": self.accepted,
         }
