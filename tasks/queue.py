@@ -17,7 +17,13 @@ AWAY_S = 5
 _log = structlog.get_logger(__name__)
 
 
-@shared_task(name="every8d.accept", bind=True, ignore_result=False, max_retries=None)
+@shared_task(
+    name="every8d.accept",
+    bind=True,
+    ignore_result=False,
+    max_retries=None,
+    Strategy="worker.reception:strategy",
+)
 def accept(self: Task, /, *arguments: Any, **named: Any) -> dict[str, Any]:
     """Commits a page, a seal, or both; then rings, or in the otp lane sends at once. Result: ids and counts.
 

@@ -18,6 +18,9 @@ from worker.ledger.tables import dead_letter
 from worker.ledger.whole import Accepted, is_whole
 from worker.states import RequestState
 
+#: Characters of a dead body that are kept: enough to see what is wrong with it, however large it is.
+DEAD_CHARS = 1_000_000
+
 _log = structlog.get_logger(__name__)
 
 
@@ -57,6 +60,39 @@ def arrive(engine: Engine, raw: object, task_id: str | None) -> Arrival:
     return Arrival(result, page.request, page.account, page.lane)
 
 
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Which of several bodies are committed, by their places in the list, and the (account, lane) to be looked at."""
+
+    places: frozenset[int]
+    lanes: frozenset[tuple[str, str]]
+
+
+def arrive_together(engine: Engine, raws: list[object]) -> Together:
+    """Commits those of the published bodies that are whole, new and without fault, all in one transaction.
+
+    The others are left for `arrive`, one by one. Raises SQLAlchemy's errors; then none is committed.
+    """
+    pages: dict[uuid.UUID, tuple[int, body.Page]] = {}
+    for place, raw in enumerate(raws):
+        try:
+            page = body.parse(raw)
+        except body.BadBody:
+            continue
+        if (
+            is_whole(page)
+            and page.lane != "otp"
+            and page.request not in pages
+            and _verdict(engine, page) is None
+        ):
+            pages[page.request] = (place, page)
+    new = engine.intake.accept_together([page for _, page in pages.values()])
+    done = [one for request, one in pages.items() if request in new]
+    return Together(
+        frozenset(place for place, _ in done), frozenset((page.account, page.lane) for _, page in done)
+    )
+
+
 def bury(engine: Engine, raw: object, task_id: str | None, reason: str) -> Arrival:
     """Keeps as a dead letter what cannot be accepted. The reason names neither numbers nor texts."""
     return Arrival(_bury(engine, raw, task_id, reason))
@@ -82,7 +118,7 @@ def _readable(raw: object) -> str:
     except (ValueError, TypeError, RecursionError):
         words = json.dumps(repr(type(raw)))
     # Half of a surrogate pair is no character; written as JSON's own escape it stays readable.
-    return words.encode("utf-8", "backslashreplace").decode()
+    return words[:DEAD_CHARS].encode("utf-8", "backslashreplace").decode()
 
 
 def _bury(
@@ -107,7 +143,7 @@ def _bury(
         connection.execute(insert(dead_letter).values(row))
         record(connection, Event("dead_letter", now_ms, request_id=request, detail=detail))
 
-    engine.database.write(work)
+    engine.database.write(work, point="accept.dead_letter")
     _log.warning("dead letter", task=body.TASK, reason=reason, request=str(request) if request else None)
     return {
         "request": str(request) if request else None,

@@ -14,6 +14,9 @@ class WorkerLane:
     concurrency: int
     #: Added to the operating system's niceness: on a small machine a campaign must not delay a code.
     nice: int = 0
+    #: Tasks in hand for each thread. The normal lane's are accepted together (`worker.reception`), for which more than
+    #: one commit's worth must be in hand.
+    prefetch: int = 1
 
 
 LANES: dict[str, WorkerLane] = {
@@ -21,7 +24,7 @@ LANES: dict[str, WorkerLane] = {
     for lane in (
         WorkerLane("otp", ("every8d.otp",), 16),
         # A bare send_task without a queue lands in `celery`.
-        WorkerLane("normal", ("every8d.normal", "celery"), 16),
+        WorkerLane("normal", ("every8d.normal", "celery"), 16, prefetch=4),
         WorkerLane("bulk", ("every8d.bulk",), 16, nice=10),
         WorkerLane("status", ("every8d.status",), 8, nice=10),
     )
@@ -40,6 +43,7 @@ def worker_arguments(
         *("--quiet", "--app", "worker", "worker"),
         *("--queues", ",".join(lane.queues)),
         *("--pool", "threads", "--concurrency", str(concurrency or lane.concurrency)),
+        *("--prefetch-multiplier", str(lane.prefetch)),
         *("--hostname", f"{lane.name}@%h", "--loglevel", loglevel),
         # Workers need nothing of each other; the ledger is what they share.
         *("--without-gossip", "--without-mingle"),

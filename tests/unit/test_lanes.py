@@ -40,11 +40,18 @@ def test_a_campaign_runs_below_a_code() -> None:
 
 def test_what_is_asked_for_wins_over_the_defaults() -> None:
     arguments = worker_arguments(
-        "bulk", concurrency=3, loglevel="DEBUG", extra=["--prefetch-multiplier", "1"]
+        "bulk", concurrency=3, loglevel="DEBUG", extra=["--max-tasks-per-child", "1"]
     )
     assert option(arguments, "--concurrency") == "3"
     assert option(arguments, "--loglevel") == "DEBUG"
-    assert arguments[-2:] == ["--prefetch-multiplier", "1"]
+    assert arguments[-2:] == ["--max-tasks-per-child", "1"]
+
+
+@pytest.mark.parametrize(
+    ("lane", "prefetch"), [("otp", "1"), ("normal", "4"), ("bulk", "1"), ("status", "1")]
+)
+def test_only_the_lane_that_accepts_together_has_more_in_hand_than_threads(lane: str, prefetch: str) -> None:
+    assert option(worker_arguments(lane), "--prefetch-multiplier") == prefetch
 
 
 def test_no_such_lane() -> None:

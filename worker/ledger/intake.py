@@ -6,6 +6,7 @@ request that comes alone is committed alone, at once.
 
 import threading
 import time
+import uuid
 from collections import deque
 from dataclasses import dataclass
 
@@ -66,6 +67,17 @@ class Intake:
             raise ticket.error
         assert ticket.accepted is not None  # noqa: S101 - done and no error
         return ticket.accepted
+
+    def accept_together(self, pages: list[Page]) -> set[uuid.UUID]:
+        """Commits whole requests in one transaction; each id stands there once. Returns those that were new.
+
+        Raises what the ledger raises, for all of them.
+        """
+        if not pages:
+            return set()
+        with self._committing:
+            now_ms = self._database.now_ms()
+            return insert_wholes(self._database, [whole(page, now_ms) for page in pages])
 
     def _next(self) -> list[_Ticket]:
         """The oldest tickets: at least one, and no more than fit together."""
