@@ -85,7 +85,8 @@ class Publisher:
                 **self._declare,
                 **options,
             )
-        except (OperationalError, OSError) as error:
+        except (OperationalError, OSError, AttributeError) as error:
+            # An AttributeError is how kombu fails on a channel whose connection was lost while it waited its turn.
             raise BrokerUnreachable(request, self.address) from error
 
     def require_answers(self) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import Any
 
 TEXT = "您的驗證碼是 246810"
 NUMBER = "0912345678"
@@ -287,3 +288,17 @@ for child in children:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
     texts = [written["text"] for written in bodies(broker, "every8d.normal")]
     assert (texts.count("parent"), texts.count("child")) == (21, 60)
+
+
+def test_a_connection_lost_while_a_thread_waited_for_it_is_an_unreachable_broker(
+    broker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = Celery("shop", broker=broker, set_as_current=False)
+
+    def lost(*_: Any, **__: Any) -> None:
+        raise AttributeError("'NoneType' object has no attribute 'hostname'")
+
+    monkeypatch.setattr(app, "send_task", lost)
+    with pytest.raises(BrokerUnreachable) as caught:
+        Producer(app).send(NUMBER, TEXT)
+    assert caught.value.request_id is not None
