@@ -62,7 +62,11 @@ class _Points(click.ParamType):  # type: ignore[type-arg] # generic in newer rel
     "--credit", default=DEFAULT_CREDIT, show_default=True, type=_Points(), help="Points of the account demo."
 )
 @click.option("--abroad/--no-abroad", default=False, show_default=True, help="Whether demo may send abroad.")
-@click.option("--callback-url", help="Where delivery reports go; none are sent without it.")
+@click.option(
+    "--callback-url",
+    envvar="EMULATOR_CALLBACK_URL",
+    help="Where delivery reports go; none are sent without it.",
+)
 @click.option(
     "--control-anywhere", is_flag=True, help="Let other machines use the control API; for closed networks."
 )
