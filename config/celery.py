@@ -71,6 +71,8 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "task_acks_on_timeout": True,
         "task_retry_on_worker_lost": True,
         "worker_prefetch_multiplier": 1,
+        # What is no task of ours is kept as a dead letter: Celery's own would log its body, or end the worker over it.
+        "worker_consumer": "worker.consumer:Consumer",
         "worker_eta_task_limit": 1000,
         # A send under way must end and be settled, whatever happens to the broker's connection.
         "worker_cancel_long_running_tasks_on_connection_loss": False,

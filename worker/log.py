@@ -20,13 +20,22 @@ _SECRET = re.compile(r"(?i)(password|session_?key|secret|token)(['\"]?\s*[=:>]\s
 #: A session key wherever it stands: 32 hexadecimal digits. Ids of ours have hyphens.
 _KEY = re.compile(r"(?<![0-9A-Za-z-])[0-9A-Fa-f]{32}(?![0-9A-Za-z-])")
 _ADDRESS = re.compile(r"(://[^\s/:@]*):[^\s/@]+@")
+#: What would move a terminal's cursor, colour it, turn text around or begin a line that nobody wrote.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+#: Tracebacks, whose lines are ours.
+_MANY_LINES = frozenset({"exception", "stack"})
 _HIDDEN = frozenset({"number", "mobile", "to", "text", "content", "password", "session_key"})
 
 
 def mask(text: str) -> str:
-    """The text without phone numbers and values of secrets."""
+    """The text without phone numbers and values of secrets, and with control characters but line ends written out."""
+    text = _CONTROL.sub(_written, text)
     safe = _ADDRESS.sub(r"\1:***@", _NUMBER.sub("+***", text))
     return _KEY.sub("***", _SECRET.sub(r"\1\2***", safe))
+
+
+def _written(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()
 
 
 def _masked(value: Any) -> Any:
@@ -49,6 +58,9 @@ def _mask_event(_logger: Any, _name: str, event: EventDict) -> EventDict:
             event[key] = "***"
         elif not key.startswith("_") and key != "exc_info":
             event[key] = _masked(value)
+    for key, value in event.items():
+        if isinstance(value, str) and key not in _MANY_LINES and "\n" in value:
+            event[key] = value.replace("\n", "\\n")
     return event
 
 

@@ -86,7 +86,7 @@ class Gateway(Direct):
             if not call.sent and not isinstance(error, GatewayError):
                 # Nothing left, so this is no failure of the gateway's but a mistake to be seen as it is.
                 raise
-            failure = contract.explain(error, operation)
+            failure = contract.explain(error, operation, call.status)
         else:
             return "" if result is None else str(result)
         finally:

@@ -15,13 +15,18 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lxml import etree
 
-from every8d.errors import OutcomeUnknown, from_code
+from every8d.errors import RAW_LIMIT, OutcomeUnknown, from_code
 from every8d.times import from_gateway
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-_DECIMAL: Final = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,9})?")
+#: Opening and closing tags of one answer, at most: a page of 1,000 rows with replies has a tenth of it, and a tree of
+#: millions would take fifty times the answer's own memory.
+MOST_TAGS: Final = 250_000
+
+# Points are kept in 64 bits, as ten-thousandths.
+_DECIMAL: Final = re.compile(r"[+-]?[0-9]{1,14}(?:\.[0-9]{1,9})?")
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,9}")
 _CODE: Final = re.compile(r"-[0-9]{1,6}(?:\.0+)?")
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -105,7 +110,7 @@ def parse_connection(raw: str) -> str:
 
 def parse_send(raw: str, operation: str) -> SendReply:
     """`CREDIT,SENDED,COST,UNSEND,BATCH_ID`, or the same without UNSEND (specification 1.2, 2.2, 2.3)."""
-    fields = [part.strip() for part in raw.strip().split(",")]
+    fields = [part.strip() for part in raw.strip().split(",", 6)]
     if len(fields) == 4:
         fields.insert(3, "0")
     # Extra fields behind the five are let pass only where the BatchID stands beyond doubt in its place.
@@ -129,7 +134,12 @@ def parse_send(raw: str, operation: str) -> SendReply:
     if fields[1].startswith("-") or fields[3].startswith("-"):
         raise _unreadable(operation, raw, "negative counts in a send reply")
     return SendReply(
-        Decimal(fields[0]), int(fields[1]), Decimal(fields[2]), int(fields[3]), fields[4], raw=raw.strip()
+        Decimal(fields[0]),
+        int(fields[1]),
+        Decimal(fields[2]),
+        int(fields[3]),
+        fields[4],
+        raw=raw.strip()[:RAW_LIMIT],
     )
 
 
@@ -160,7 +170,7 @@ def parse_erased(raw: str) -> Erased | None:
     if not raw.strip():
         return None
     _check_sign(raw, operation)
-    fields = [part.strip() for part in raw.split(",")]
+    fields = [part.strip() for part in raw.split(",", 2)]
     if len(fields) != 2 or _INTEGER.fullmatch(fields[0]) is None or _DECIMAL.fullmatch(fields[1]) is None:
         raise _unreadable(operation, raw, "not a count and points")
     return Erased(int(fields[0]), Decimal(fields[1]))
@@ -186,7 +196,7 @@ def _row(sms: Any) -> StatusRow:
     name = mobile = status = ""
     sent_time: datetime | None = None
     cost: Decimal | None = None
-    replies: tuple[ReplySms, ...] = ()
+    replies: list[ReplySms] = []
     # A loop over the children is three times as fast as findtext for each, and keeps every reply.
     for child in sms:
         tag = child.tag
@@ -203,7 +213,7 @@ def _row(sms: Any) -> StatusRow:
             name = text.strip()
         elif tag == "REPLY_SMS":
             replies += _replies(child)
-    return StatusRow(name, mobile, sent_time, cost, _status(status), status, replies)
+    return StatusRow(name, mobile, sent_time, cost, _status(status), status, tuple(replies))
 
 
 # A page knows a handful of costs and statuses, a thousand times each.
@@ -218,7 +228,7 @@ def _status(text: str) -> int | None:
     return int(text) if _INTEGER.fullmatch(text) else None
 
 
-def _replies(element: Any) -> tuple[ReplySms, ...]:
+def _replies(element: Any) -> list[ReplySms]:
     """The replies of one REPLY_SMS: usually one, but several pairs inside it are read too."""
     found: list[ReplySms] = []
     time_raw = ""
@@ -229,7 +239,7 @@ def _replies(element: Any) -> tuple[ReplySms, ...]:
             # The blanks around the CDATA are the specification's layout, not the recipient's words.
             found.append(ReplySms(from_gateway(time_raw), time_raw, (child.text or "").strip()))
             time_raw = ""
-    return tuple(found)
+    return found
 
 
 def _check_sign(raw: str, operation: str) -> None:
@@ -253,9 +263,12 @@ def _document(raw: str, operation: str) -> Any:
     """The root of an XML reply. A plain `code,text` in its place raises the code's error."""
     _check_sign(raw, operation)
     # The text is decoded already: lxml refuses a declaration then, and another encoding in it would be wrong.
-    text = _DECLARATION.sub("", raw, count=1).strip()
+    declaration = _DECLARATION.match(raw)
+    text = raw[declaration.end() if declaration else 0 :].strip()
     if not text:
         raise _unreadable(operation, raw, "an empty reply")
+    if text.count("<") > MOST_TAGS:
+        raise _unreadable(operation, raw, "too many tags in the reply")
     for attempt in (text, None):
         try:
             source = _without_forbidden(text) if attempt is None else attempt

@@ -43,8 +43,11 @@ def service(transport: Transport, *, version: str, url: str) -> Any:
     return client.create_service(BINDINGS[version], url)  # type: ignore[no-untyped-call]
 
 
-def explain(error: Exception, operation: str) -> GatewayError:
-    """What a failure of zeep's means: a Client fault is a no; anything else is unknown, bytes have left."""
+def explain(error: Exception, operation: str, status: int | None) -> GatewayError:
+    """What a failure of zeep's means: a Client fault is a no; anything else is unknown, bytes have left.
+
+    `status` is the answer's HTTP status, where there was an answer.
+    """
     if isinstance(error, GatewayError):
         return error
     if isinstance(error, Fault):
@@ -54,8 +57,10 @@ def explain(error: Exception, operation: str) -> GatewayError:
         if name in ("Client", "Sender"):
             return Rejected(operation, fault=True, detail="a SOAP Client fault", raw=words)
         detail = "a SOAP Server fault" if name in ("Server", "Receiver") else "an answer that is no reply"
-        return OutcomeUnknown(operation, detail=detail, raw=words)
-    return OutcomeUnknown(operation, detail="an answer that is no reply")
+        return OutcomeUnknown(operation, detail=detail, raw=words, status=status)
+    # 200 says nothing; any other status is what people look for in the front's own log.
+    front = "" if status in (None, 200) else f"HTTP {status}, "
+    return OutcomeUnknown(operation, detail=f"{front}an answer that is no reply", status=status)
 
 
 class _Expected(Plugin):

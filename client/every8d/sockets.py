@@ -23,7 +23,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 #: How long a peer that vanished goes unnoticed, for connections in the pool: 10 s, then 3 probes of 5 s.
 _KEEPALIVE: Final = (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
@@ -38,6 +38,8 @@ class Call:
     connect_timeout_s: float
     idle_s: float
     sent: bool = False
+    #: The HTTP status of the answer, once there is one.
+    status: int | None = None
     connect_by: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -46,6 +48,9 @@ class Call:
 
 #: The call that this thread is making. urllib3 offers no way to hand it down to a connection.
 current: ContextVar[Call] = ContextVar("every8d_call")
+#: Called by a request's thread before its first byte leaves; if it raises OSError, none does. For whoever keeps
+#: account of what may be out.
+before_departure: ContextVar[Callable[[], None] | None] = ContextVar("every8d_departure", default=None)
 
 
 class _Timed:
@@ -136,6 +141,9 @@ class _Bounded:
         if time.monotonic() >= call.deadline:
             raise TimeoutError("the deadline has passed")
         self.sock.deadline = call.deadline
+        tell = before_departure.get()
+        if tell is not None:
+            tell()
         call.sent = True
         super().send(data)  # type: ignore[misc]  # the same
 

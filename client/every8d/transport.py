@@ -16,6 +16,7 @@ from zeep.wsdl.utils import etree_to_string
 
 from every8d import sockets
 from every8d.errors import OutcomeUnknown, Rejected, Unreachable
+from every8d.replies import MOST_TAGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -59,6 +60,7 @@ class GatewayTransport(Transport):
             kind = OutcomeUnknown if call.sent else Unreachable
             failure = kind(call.operation, detail=_why(error, call))
         else:
+            call.status = answer.status_code
             if answer.status_code in REJECTED:
                 detail = f"HTTP {answer.status_code}"
                 raise Rejected(
@@ -83,6 +85,8 @@ class GatewayTransport(Transport):
             content = response.read(RESPONSE_LIMIT + 1)
             if len(content) > RESPONSE_LIMIT:
                 raise ValueError("the answer is too large")
+            if content.count(b"<") > MOST_TAGS:
+                raise ValueError("the answer has too many tags")
         except BaseException:
             # Half an answer is on the wire: the connection is of no more use.
             response.close()

@@ -40,6 +40,7 @@ GUID = "5b7b3d70-5f0b-4b4e-9d3f-886912345678"
         (f"<SESSION_KEY>{KEY}</SESSION_KEY>", "<SESSION_KEY>***</SESSION_KEY>"),
         ("redis://:hunter2@cache:6379/0", "redis://:***@cache:6379/0"),
         ("postgresql://e8d:hunter2@db/e8d", "postgresql://e8d:***@db/e8d"),
+        ("\x1b[31mred\x07\x9b1m\r\u2028\u202e\x7f", r"\x1b[31mred\x07\x9b1m\r\u2028\u202e\x7f"),
     ],
 )  # fmt: skip
 def test_what_must_not_be_shown(text: str, shown: str) -> None:
@@ -104,6 +105,16 @@ def test_no_line_of_anybodys_shows_a_secret(lines: io.StringIO) -> None:
         assert wanted in written
     for secret in SECRETS:
         assert secret not in written
+
+
+@pytest.mark.parametrize("lines", ["json", "console"], indirect=True)
+def test_no_value_begins_a_line_of_its_own(lines: io.StringIO) -> None:
+    forged = "x\n2026-01-01T00:00:00Z [error] forged\x1b[2K"
+    structlog.get_logger("worker.test").warning(forged, reason=forged)
+    logging.getLogger("somebody.else").warning("body: %s", forged)
+    written = lines.getvalue()
+    assert written.count("\n") == 2
+    assert "\x1b" not in written
 
 
 @pytest.mark.parametrize("lines", ["json"], indirect=True)
