@@ -31,7 +31,10 @@ def beat_config(settings: Settings) -> dict[str, Any]:
             "sweep-leases": entry("sweep_leases", 10),
             "sweep-staged": entry("sweep_staged", 30),
             "sweep-erasures": entry("sweep_erasures", 10),
+            "sweep-inbox": entry("sweep_inbox", 10),
+            "sweep-funds": entry("sweep_funds", 10),
             "check-credit": entry("check_credit", settings.credit_interval_s),
+            "reconcile": entry("reconcile", 60),
             "close-idle-session": entry("close_idle_session", 60),
         },
     }

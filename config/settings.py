@@ -122,6 +122,11 @@ class Settings(BaseSettings):
         """Where answers of the gateway wait that the ledger could not take."""
         return self.data_dir / "spool"
 
+    @property
+    def calls_dir(self) -> Path:
+        """Where each worker process keeps which of its calls have begun."""
+        return self.data_dir / "calls"
+
     def account(self, alias: str) -> Account:
         """The settings of an account. Raises KeyError when there is none of that alias."""
         return self.accounts[alias]

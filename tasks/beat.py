@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from worker import cancel, housekeeping, runtime
+from worker import cancel, funds, housekeeping, matching, reconciler, runtime
 
 
 @shared_task(name="every8d.sweep_due")
@@ -35,10 +35,28 @@ def sweep_erasures() -> None:
     cancel.sweep_erasures(runtime.engine())
 
 
+@shared_task(name="every8d.sweep_inbox")
+def sweep_inbox() -> None:
+    """Matches callbacks that were stored."""
+    matching.match(runtime.engine())
+
+
+@shared_task(name="every8d.sweep_funds")
+def sweep_funds() -> None:
+    """Lets messages and requests go that were held for want of credit."""
+    funds.sweep(runtime.engine())
+
+
 @shared_task(name="every8d.check_credit")
 def check_credit() -> None:
     """Asks for each account's credit."""
     housekeeping.check_credit(runtime.engine())
+
+
+@shared_task(name="every8d.reconcile")
+def reconcile() -> None:
+    """Settles unknown chunks where the credit, or a setting, says what becomes of them."""
+    reconciler.sweep(runtime.engine())
 
 
 @shared_task(name="every8d.close_idle_session")

@@ -6,9 +6,11 @@ from typing import Any
 import structlog
 
 from every8d.errors import AccountFault, GatewayError, MessageFault, NotSent, SessionGone
-from worker import token
+from worker import points, token
+from worker.apart import Apart
 from worker.breaker import BreakerOpenError
 from worker.engine import Engine
+from worker.ledger import accounts, gate
 from worker.ledger import cancel as ledger
 from worker.session import SessionUnavailableError
 from worker.states import EraseState
@@ -40,10 +42,13 @@ def cancel(engine: Engine, request_id: uuid.UUID) -> dict[str, Any] | None:
 
 def sweep_erasures(engine: Engine) -> None:
     """Erases bookings whose first try failed, or whose call was under way when they were cancelled."""
+    apart = Apart("sweep_erasures")
     for booked in ledger.claim_erasures(engine.database):
         if engine.stopping.is_set():
             return
-        _erase(engine, booked)
+        if booked.account not in apart.failed:
+            with apart.account(booked.account):
+                _erase(engine, booked)
 
 
 def _erase(engine: Engine, booked: ledger.Booked) -> None:
@@ -52,6 +57,12 @@ def _erase(engine: Engine, booked: ledger.Booked) -> None:
     if booked.account not in engine.settings.accounts:
         _log.warning("an account without settings has bookings to erase", account=booked.account)
         ledger.erasure_ended(database, booked, EraseState.WANTED, again_ms=again_ms)
+        return
+    account = engine.account(booked.account)
+    if account.exclusive and not ledger.begin_erasure(
+        database, booked, int(account.call_deadline_s * 2000) + ledger.ASK_AGAIN_MS
+    ):
+        ledger.erasure_ended(database, booked, EraseState.WANTED, again_ms=database.now_ms() + gate.CLOSED_MS)
         return
     try:
         answer = _ask(engine, booked)
@@ -77,10 +88,15 @@ def _erase(engine: Engine, booked: ledger.Booked) -> None:
 
 
 def _ask(engine: Engine, booked: ledger.Booked) -> Any:
+    # A refused account is asked for nothing, also while a key of its is still there.
+    engine.sessions.check(booked.account, accounts.account_row(engine.database, booked.account))
     gateway = engine.gateways.gateway(booked.account)
     session_key = engine.sessions.key(booked.account)
     try:
-        return gateway.erase_booking(session_key, booked.batch_id)
+        with points.call("eraseBooking"):
+            return gateway.erase_booking(session_key, booked.batch_id)
     except SessionGone:
         engine.sessions.gone(booked.account, session_key)
-    return gateway.erase_booking(engine.sessions.key(booked.account), booked.batch_id)
+    session_key = engine.sessions.key(booked.account)
+    with points.call("eraseBooking"):
+        return gateway.erase_booking(session_key, booked.batch_id)

@@ -15,12 +15,13 @@ from celery.signals import (
 import config
 from config.beat import beat_config
 from config.celery import celery_config
-from worker import log, runtime
+from worker import brokerloss, log, runtime
 from worker.masking import MaskedRequest
 
 
 def make_app(settings: config.Settings) -> Celery:
     """The application for these settings."""
+    brokerloss.make_expected()
     app = Celery("every8d", include=["tasks"], set_as_current=True)
     app.conf.update(celery_config(settings) | beat_config(settings))
     # Arguments that a foreign producer published in clear are never shown: not in events, not in Flower, not in logs.

@@ -16,13 +16,17 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from worker import token
+from config import Lane
+from every8d.errors import AccountFault, GatewayError
+from worker import funds, token
 from worker.breaker import BreakerOpenError
+from worker.committing import keep
 from worker.engine import Engine
 from worker.ledger import accounts, settle
-from worker.ledger.claim import Claim, Terms, claim, due
-from worker.sender import UNWANTED, Outcome, keep, lease_s, send
-from worker.session import SessionUnavailableError
+from worker.ledger.bounds import bounds_of
+from worker.ledger.claim import Claim, Terms, UnpricedError, claim, due
+from worker.sender import UNWANTED, Outcome, lease_s, send
+from worker.session import LOGIN_PACE_MS, SessionUnavailableError
 
 #: Tries of a call at once, with a second or two between them, before the lane backs off.
 TRIES = 3
@@ -82,14 +86,39 @@ def _once(engine: Engine, alias: str, lane: str, until: float, only: uuid.UUID |
         retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
     )
     turns = itertools.count(1)
-    outcome, reason = tries(lambda: _try(engine, alias, lane, until, only, last=next(turns) >= TRIES))
-    if outcome in (Outcome.NOT_SENT, Outcome.NO_SESSION, Outcome.UNKNOWN):
+    try:
+        outcome, reason = tries(lambda: _try(engine, alias, lane, until, only, last=next(turns) >= TRIES))
+    except UnpricedError as unpriced:
+        return _price(engine, alias, lane, unpriced.requests)
+    if outcome is Outcome.NO_SESSION:
+        # Another system contends for the session: each new one is worth a try, and their pace is the wait.
+        _back_off(engine, alias, lane, reason, ceiling_s=LOGIN_PACE_MS / 1000)
+        return False
+    if outcome in (Outcome.NOT_SENT, Outcome.UNKNOWN):
         # Unknown, too: a front that answers every call with an error page must not get the whole campaign.
         _back_off(engine, alias, lane, reason)
         return False
     if outcome is Outcome.BLOCKED:
         raise _Closed(reason, None)
     return outcome is not None
+
+
+def _price(engine: Engine, alias: str, lane: str, requests: list[uuid.UUID]) -> bool:
+    """Holds the prices of requests that came to the front against the credit. True: claim again."""
+    try:
+        funds.price(engine, alias, requests)
+    except BreakerOpenError as error:
+        raise _Closed(str(error), None) from None
+    except SessionUnavailableError as error:
+        raise _Closed(str(error), error.wait_s) from None
+    except GatewayError as error:
+        if isinstance(error, AccountFault):
+            engine.sessions.refused(alias, error)
+        code = "" if error.code is None else f" ({error.code})"
+        reason = f"the credit, which the prices are held against, is not known: no answer to getCredit{code}"
+        _back_off(engine, alias, lane, reason)
+        return False
+    return True
 
 
 def _try(
@@ -114,10 +143,12 @@ def _try(
     engine.gateways.gateway(alias)
     if engine.stopping.is_set() and only is None:
         raise _Closed("the worker stops", None)
-    claimed = _claim(engine, alias, lane, gate.account.operations_off, only)
-    if claimed is None:
-        return None, ""
-    outcome, reason = send(engine, claimed, session_key, last_try=last)
+    chunk_id = token.new_id(engine.database.now_ms())
+    with engine.departures.watch(chunk_id):
+        claimed = _claim(engine, alias, lane, gate.account.operations_off, only, chunk_id)
+        if claimed is None:
+            return None, ""
+        outcome, reason = send(engine, claimed, session_key, last_try=last)
     if claimed.more and only is None:
         # Others may join while we go on; how many is the limiter's to say.
         engine.bell.dispatch(alias, lane)
@@ -136,15 +167,29 @@ def _try(
 
 
 def _claim(
-    engine: Engine, alias: str, lane: str, operations_off: frozenset[str], only: uuid.UUID | None
+    engine: Engine,
+    alias: str,
+    lane: str,
+    operations_off: frozenset[str],
+    only: uuid.UUID | None,
+    chunk_id: int,
 ) -> Claim | None:
     account = engine.account(alias)
-    terms = Terms(account.chunk_size, lease_s(account), engine.worker, operations_off)
-    chunk_id = token.new_id(engine.database.now_ms())
+    bounds = bounds_of(account, lane)
+    terms = Terms(
+        account.chunk_size,
+        lease_s(account),
+        engine.worker,
+        operations_off,
+        bounds,
+        account.exclusive,
+        priced=lane == Lane.BULK,
+    )
     try:
         return claim(engine.database, alias, lane, terms, only=only, chunk_id=chunk_id)
     except SQLAlchemyError:
-        # Its commit may have been made and only the answer lost: no byte has left, so it is nobody's.
+        # Its commit may have been made and only the answer lost: no byte has left, so it is nobody's. (Should it be
+        # made only now, `departures` has the chunk in doubt.)
         keep(
             settle.given_back,
             engine.database,
@@ -157,8 +202,8 @@ def _claim(
 def _gate(engine: Engine, alias: str, lane: str) -> accounts.Gate:
     """The account's and the lane's state. Raises _Closed where nothing may go out."""
     gate = accounts.gate(engine.database, alias, lane)
-    if gate.account.paused:
-        raise _Closed(f"paused: {gate.account.paused_reason}", None)
+    if gate.account.paused or gate.lane_paused:
+        raise _Closed("the account is paused" if gate.account.paused else "the lane is paused", None)
     if gate.wait_ms:
         raise _Closed("waiting after a failure", gate.wait_ms / 1000)
     try:
@@ -168,8 +213,8 @@ def _gate(engine: Engine, alias: str, lane: str) -> accounts.Gate:
     return gate
 
 
-def _back_off(engine: Engine, alias: str, lane: str, reason: str) -> None:
-    ceiling_s = engine.account(alias).retry_ceiling_s
+def _back_off(engine: Engine, alias: str, lane: str, reason: str, *, ceiling_s: float = float("inf")) -> None:
+    ceiling_s = min(ceiling_s, engine.account(alias).retry_ceiling_s)
     wait_s = accounts.lane_failed(engine.database, alias, lane, reason, ceiling_s)
     _log.warning("lane backs off", account=alias, lane=lane, reason=reason, wait_s=wait_s)
     if reason in {f"HTTP {status}" for status in UNWANTED}:

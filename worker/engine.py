@@ -10,6 +10,7 @@ from celery import Celery
 from redis import Redis
 
 from config import Account, Settings
+from worker.departures import Departures
 from worker.doorbell import Doorbell
 from worker.gateways import Gateways
 from worker.ledger.accounts import ensure_accounts
@@ -18,6 +19,7 @@ from worker.ledger.intake import Intake
 from worker.limiter import Limiter
 from worker.scripts import Scripts
 from worker.session import Sessions
+from worker.spool import Spool
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -32,6 +34,8 @@ class Engine:
     sessions: Sessions
     limiter: Limiter
     bell: Doorbell
+    spool: Spool
+    departures: Departures
     #: Who claims, for operators: host and process id.
     worker: str
     #: Set when the process is asked to stop: loops end between two calls.
@@ -46,6 +50,7 @@ class Engine:
         self.limiter.close()
         self.gateways.close()
         self.redis.close()
+        self.departures.close()
         self.database.close()
 
 
@@ -81,6 +86,8 @@ def make_engine(
         sessions=Sessions(redis, scripts, database, gateways),
         limiter=Limiter(redis, scripts),
         bell=Doorbell(app, redis),
+        spool=Spool(settings.spool_dir),
+        departures=Departures(settings.calls_dir),
         worker=f"{socket.gethostname()}:{os.getpid()}",
         stopping=stopping or threading.Event(),
     )

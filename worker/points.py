@@ -8,6 +8,8 @@ committed; a gateway call is `before:call.OPERATION` and `after:call.OPERATION`.
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _LOCK = threading.Lock()
 
@@ -30,6 +32,16 @@ def after(name: str) -> None:
     """What `name` names has happened."""
     if _name:
         _pass(f"after:{name}")
+
+
+@contextmanager
+def call(operation: str) -> Iterator[None]:
+    """Around a gateway call: it is over, too, when it ends with an error."""
+    before(f"call.{operation}")
+    try:
+        yield
+    finally:
+        after(f"call.{operation}")
 
 
 def _pass(place: str) -> None:

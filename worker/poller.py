@@ -7,7 +7,7 @@ import structlog
 
 from every8d.errors import AccountFault, GatewayError, MessageFault, SessionGone
 from every8d.replies import StatusPage
-from worker import token
+from worker import points, token
 from worker.breaker import BreakerOpenError
 from worker.engine import Engine
 from worker.ledger import accounts, polls
@@ -17,6 +17,8 @@ from worker.statuses import next_poll_ms
 
 #: A poll that its process did not end is taken over by another after this.
 LEASE_S = 120.0
+#: Rows for each message of a batch, at most: the gateway splits long texts. A COUNT beyond it is not believed.
+MOST_ROWS = 20
 #: After a poll that failed the batch is asked for again after at most so long, give or take a half.
 AGAIN_S = 20.0
 
@@ -75,7 +77,7 @@ def _all_pages(engine: Engine, claimed: polls.PollClaim) -> None:
     page = claimed.page
     while True:
         status = _page(engine, claimed, page)
-        covered = page * PAGE_ROWS >= status.count or not status.rows
+        covered = page * PAGE_ROWS >= min(status.count, claimed.size * MOST_ROWS) or not status.rows
         if covered:
             _finish(engine, claimed, status)
             return
@@ -90,10 +92,13 @@ def _page(engine: Engine, claimed: polls.PollClaim, page: int) -> StatusPage:
         time.sleep(wait_s)
     session_key = engine.sessions.key(claimed.account)
     try:
-        return gateway.get_delivery_status(session_key, claimed.batch_id, page)
+        with points.call("getDeliveryStatus"):
+            return gateway.get_delivery_status(session_key, claimed.batch_id, page)
     except SessionGone:
         engine.sessions.gone(claimed.account, session_key)
-    return gateway.get_delivery_status(engine.sessions.key(claimed.account), claimed.batch_id, page)
+    session_key = engine.sessions.key(claimed.account)
+    with points.call("getDeliveryStatus"):
+        return gateway.get_delivery_status(session_key, claimed.batch_id, page)
 
 
 def _finish(engine: Engine, claimed: polls.PollClaim, status: StatusPage) -> None:
@@ -109,7 +114,9 @@ def _finish(engine: Engine, claimed: polls.PollClaim, status: StatusPage) -> Non
             send_time_ms=claimed.send_time_ms,
         )
 
-    pending = polls.store_last_page(engine.database, claimed, status.rows, plan)
+    # Only a poll that began at the first page has seen every row as it is now.
+    count = status.count if claimed.page == 1 else None
+    pending = polls.store_last_page(engine.database, claimed, status.rows, plan, count=count)
     _log.info(
         "poll",
         account=claimed.account,

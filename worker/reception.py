@@ -8,6 +8,7 @@ waited for, bodies that cannot be accepted, what the ledger has already, retries
 away. Nothing is acknowledged before it is committed; what a dying process leaves is delivered again, and harmless.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -21,14 +22,13 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker import accepting, runtime
+from worker.ledger.intake import GATHER_S, TOGETHER
 
 if TYPE_CHECKING:
     from worker.keeper import Keeper
 
 #: The queue whose bodies are accepted together.
 QUEUE = "every8d.normal"
-#: So many at once: enough to share a commit, few enough to be a short one.
-TOGETHER = 200
 #: A look without being woken; waking is what counts.
 LOOK_S = 1.0
 
@@ -86,8 +86,13 @@ class Reception:
         self._keeper.wake()
 
     def _look(self) -> None:
+        crowded = False
         while self._waiting:
+            if crowded:
+                # As in `worker.ledger.intake`: in a crowd a commit is worth waiting for a few more.
+                time.sleep(GATHER_S)
             some = [self._waiting.popleft() for _ in range(min(len(self._waiting), TOGETHER))]
+            crowded = len(some) > 1
             committed: frozenset[int] = frozenset()
             try:
                 together = accepting.arrive_together(runtime.engine(), [one.body for one in some])

@@ -4,6 +4,7 @@ import atexit
 import gc
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 
 import structlog
@@ -13,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import config
 from config import Lane
-from worker import cancel, housekeeping, poller
+from worker import aftermath, cancel, funds, housekeeping, matching, poller, reconciler
 from worker.dispatch import dispatch
 from worker.engine import Engine, make_engine
 from worker.keeper import AFTER_FAILURE_S, Keeper
@@ -67,6 +68,15 @@ def wake(alias: str, lane: str) -> None:
         engine().bell.dispatch(alias, lane)
 
 
+def keep(name: str, look: Callable[[], None], interval_s: float) -> Keeper:
+    """A further keeper of this process, which ends with the others."""
+    keeper = Keeper(name, look, interval_s, _stopping)
+    with _keepers_lock:
+        keeper.start()
+        _keepers["all", f"{name}-{len(_keepers)}"] = keeper
+    return keeper
+
+
 def stop() -> None:
     """Loops end between two gateway calls; no new one begins."""
     _stopping.set()
@@ -113,20 +123,27 @@ def _start(lanes: set[str]) -> None:
             _keep(mine, alias, lane, partial(_look, mine, alias, lane))
         if "status" in lanes:
             _keep(mine, alias, "poll", partial(_look_for_polls, mine, alias))
+            if reconciler.wanted(mine.account(alias)):
+                _keep(mine, alias, "reconcile", partial(reconciler.look, mine, alias), reconciler.LOOK_S)
+    _keep(mine, "all", "aftermath", partial(aftermath.settle_left_behind, mine), SWEEPS_S).wake()
     if "status" in lanes:
         _keep(mine, "all", "sweeps", partial(_sweep, mine), SWEEPS_S)
+        _keep(mine, "all", "inbox", partial(matching.match, mine))
     # What was imported and made so far stays: looking through it for garbage again and again would hold every thread
     # up for a tenth of a second.
     gc.collect()
     gc.freeze()
 
 
-def _keep(mine: Engine, alias: str, name: str, look: partial[None], interval_s: float | None = None) -> None:
+def _keep(
+    mine: Engine, alias: str, name: str, look: partial[None], interval_s: float | None = None
+) -> Keeper:
     keeper = Keeper(f"{alias}-{name}", look, interval_s or mine.settings.look_interval_s, mine.stopping)
     with _keepers_lock:
         # First, since what is listed must be one that can be joined.
         keeper.start()
         _keepers[alias, name] = keeper
+    return keeper
 
 
 def _kept() -> list[Keeper]:
@@ -147,4 +164,6 @@ def _look_for_polls(mine: Engine, alias: str) -> None:
 def _sweep(mine: Engine) -> None:
     housekeeping.sweep_leases(mine)
     housekeeping.sweep_staged(mine)
+    housekeeping.sweep_number_use(mine)
     cancel.sweep_erasures(mine)
+    funds.sweep(mine)

@@ -5,16 +5,17 @@ tried again goes back to the ledger, to be claimed anew.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from functools import partial
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from config import Account
+from every8d import sockets
 from every8d.contentxml import Recipient, build
 from every8d.errors import (
     AccountFault,
@@ -28,18 +29,16 @@ from every8d.errors import (
     SessionGone,
 )
 from every8d.replies import SendReply
-from worker import token
+from worker import points, token
+from worker.committing import keep, keep_answer, keep_no
 from worker.engine import Engine
-from worker.ledger import accounts, settle
+from worker.ledger import accounts, credit, settle
 from worker.ledger.claim import Claim
 from worker.packing import SEND_MESSAGE, SEND_SMS
 from worker.statuses import first_poll_ms
 
 #: A lease outlives the call's deadline by this: for the claim before it and the commits after it.
 LEASE_MARGIN_S = 60.0
-#: An answer that the database cannot take now is offered again for so long: the text is out, and this is the only
-#: place that knows its BatchID.
-KEEP_TRYING_S = 120.0
 #: HTTP answers of a gateway that wants less of us, or nothing.
 UNWANTED = (403, 429)
 #: Busy, and nothing was wrong with any message: never counts against them.
@@ -74,7 +73,7 @@ def send(engine: Engine, claim: Claim, session_key: str, *, last_try: bool = Tru
     account = engine.account(claim.account)
     if claim.left_s(lease_s(account)) < account.call_deadline_s:
         # Another worker could take the chunk for lost while our call is still under way.
-        keep(settle.given_back, engine.database, whose, "too late to call within the lease")
+        keep_no(engine, whose, settle.given_back, why="too late to call within the lease")
         return Outcome.NOT_SENT, "the claim took too long"
     try:
         reply = _call(engine, claim, session_key)
@@ -82,11 +81,12 @@ def send(engine: Engine, claim: Claim, session_key: str, *, last_try: bool = Tru
         return _failed(engine, claim, whose, session_key, error, last_try)
     except PastTime:
         # The booking's time passed on the way here; claimed anew, it is sent without one.
-        keep(settle.given_back, engine.database, whose, "its time to send had passed")
+        keep_no(engine, whose, settle.given_back, why="its time to send had passed")
         return Outcome.NOT_SENT, "the time to send had passed"
     except InvalidInput as error:
         # Ours, before any byte left: the text or a number cannot be written in a call.
-        keep(settle.refused, engine.database, whose, 0, str(error), new_part=token.new_id(claim.lease_ms))
+        part = token.new_id(claim.lease_ms)
+        keep_no(engine, whose, settle.refused, why=str(error), code=0, new_part=part)
         return Outcome.REFUSED, str(error)
     except Exception as error:  # noqa: BLE001 - whatever it is, the text may be out
         # A fault of ours, at a moment that nobody knows: the same as a lost answer.
@@ -96,13 +96,7 @@ def send(engine: Engine, claim: Claim, session_key: str, *, last_try: bool = Tru
     # By the lease, not by the database's clock: until the answer is committed nothing else may fail.
     answered_ms = claim.lease_ms - int(claim.left_s(lease_s(account)) * 1000)
     first_poll = first_poll_ms(account, answered_ms, claim.send_time_ms)
-    if not _keep_answer(engine, claim, whose, reply, first_poll):
-        _log.error(
-            "accepted, but somebody had settled the chunk otherwise",
-            chunk=token.encode(claim.id),
-            account=claim.account,
-            batch_id=reply.batch_id,
-        )
+    keep_answer(engine, whose, len(claim.packed.messages), reply, first_poll)
     _afterwards(engine, claim, whose, reply)
     return Outcome.ACCEPTED, ""
 
@@ -112,23 +106,14 @@ def lease_s(account: Account) -> float:
     return account.call_deadline_s + LEASE_MARGIN_S
 
 
-def _keep_answer(
-    engine: Engine, claim: Claim, whose: settle.Whose, reply: SendReply, first_poll: int
-) -> bool:
+@contextmanager
+def _noting_departure(engine: Engine, chunk_id: int) -> Iterator[None]:
+    """Around the call of a chunk: whoever finds it after this process knows whether a byte of it left."""
+    told = sockets.before_departure.set(partial(engine.departures.begin, chunk_id))
     try:
-        return settle.accepted(engine.database, whose, reply, first_poll)
-    except SQLAlchemyError as error:
-        # Should the ledger stay away, this line is all that is left of the BatchID.
-        _log.error(
-            "accepted, but the ledger does not take the answer; trying on",
-            chunk=token.encode(claim.id),
-            account=claim.account,
-            batch_id=reply.batch_id,
-            sended=reply.sended,
-            unsend=reply.unsend,
-            error=type(error).__name__,
-        )
-    return keep(settle.accepted, engine.database, whose, reply, first_poll)
+        yield
+    finally:
+        sockets.before_departure.reset(told)
 
 
 def _call(engine: Engine, claim: Claim, session_key: str) -> SendReply:
@@ -136,28 +121,29 @@ def _call(engine: Engine, claim: Claim, session_key: str) -> SendReply:
     packed = claim.packed
     subject = token.subject(claim.id, claim.subject)
     send_time = None if claim.send_time_ms is None else datetime.fromtimestamp(claim.send_time_ms / 1000, UTC)
-    if packed.operation == SEND_SMS or packed.operation == SEND_MESSAGE:
-        mobiles = [one.number for one in packed.messages]
-        text = packed.text or ""
-        if packed.operation == SEND_SMS:
-            return gateway.send_sms(
-                session_key, subject=subject, content=text, mobiles=mobiles, send_time=send_time
+    with points.call(packed.operation), _noting_departure(engine, claim.id):
+        if packed.operation == SEND_SMS or packed.operation == SEND_MESSAGE:
+            mobiles = [one.number for one in packed.messages]
+            text = packed.text or ""
+            if packed.operation == SEND_SMS:
+                return gateway.send_sms(
+                    session_key, subject=subject, content=text, mobiles=mobiles, send_time=send_time
+                )
+            return gateway.send_message(
+                session_key,
+                subject=subject,
+                content=text,
+                mobiles=mobiles,
+                send_time=send_time,
+                validity=packed.validity_min or 0,
             )
-        return gateway.send_message(
-            session_key,
-            subject=subject,
-            content=text,
-            mobiles=mobiles,
-            send_time=send_time,
-            validity=packed.validity_min or 0,
+        recipients = (
+            Recipient(one.number, text, one.name or "", one.email or "")
+            for one, text in zip(packed.messages, packed.texts, strict=True)
         )
-    recipients = (
-        Recipient(one.number, text, one.name or "", one.email or "")
-        for one, text in zip(packed.messages, packed.texts, strict=True)
-    )
-    return gateway.send_param_sms(
-        session_key, subject=subject, content_xml=build(recipients), send_time=send_time
-    )
+        return gateway.send_param_sms(
+            session_key, subject=subject, content_xml=build(recipients), send_time=send_time
+        )
 
 
 def _failed(
@@ -169,41 +155,41 @@ def _failed(
     why = _why(error)
     match error:
         case SessionGone():
-            keep(settle.not_sent, database, whose, "the session was gone", code=code)
+            keep_no(engine, whose, settle.not_sent, why="the session was gone", code=code)
             engine.sessions.gone(claim.account, session_key)
             return Outcome.NO_SESSION, "the session was gone"
         case Busy() if account.busy_is_not_sent or code == LOGIN_BUSY:
             counts = last_try and code != LOGIN_BUSY
-            keep(settle.not_sent, database, whose, why, code=code, tries=_tries(account, claim, counts))
+            keep_no(engine, whose, settle.not_sent, why=why, code=code, tries=_tries(account, claim, counts))
             return Outcome.NOT_SENT, f"the gateway is busy ({code})"
         case Rejected() if error.fault and claim.packed.operation == SEND_MESSAGE:
-            keep(settle.not_sent, database, whose, why)
+            keep_no(engine, whose, settle.not_sent, why=why)
             accounts.turn_operation_off(database, claim.account, SEND_MESSAGE)
             return Outcome.REFUSED, "the gateway does not know sendMessage"
         case Rejected() if error.fault:
-            keep(settle.not_sent, database, whose, why, tries=_tries(account, claim, last_try))
+            keep_no(engine, whose, settle.not_sent, why=why, tries=_tries(account, claim, last_try))
             return Outcome.NOT_SENT, "the gateway does not take the call"
         case Rejected() if error.status == TOO_LARGE and len(claim.packed.messages) > 1:
             # Again and again the same chunk would hold the lane up for ever; in halves it fits.
             part = token.new_id(claim.lease_ms)
-            keep(settle.refused, database, whose, 0, why, new_part=part)
+            keep_no(engine, whose, settle.refused, why=why, code=0, new_part=part)
             return Outcome.REFUSED, "the call was too large"
         case NotSent() if not isinstance(error, Busy):
-            keep(settle.not_sent, database, whose, why, code=code)
+            keep_no(engine, whose, settle.not_sent, why=why, code=code)
             reason = f"HTTP {error.status}" if error.status else "the gateway cannot be reached"
             return Outcome.NOT_SENT, reason
         case AccountFault():
-            keep(settle.not_sent, database, whose, why, code=code)
+            keep_no(engine, whose, settle.not_sent, why=why, code=code)
             engine.sessions.refused(claim.account, error)
             return Outcome.BLOCKED, f"the gateway refused the account ({code})"
         case MessageFault():
             named = _named(error.raw, (one.number for one in claim.packed.messages))
-            keep(
-                settle.refused,
-                database,
+            keep_no(
+                engine,
                 whose,
-                code or 0,
-                why,
+                settle.refused,
+                why=why,
+                code=code or 0,
                 named=named,
                 new_part=token.new_id(claim.lease_ms),
             )
@@ -229,20 +215,12 @@ def _named(raw: str, numbers: Iterable[str]) -> list[str]:
     return [one for one in numbers if one in words or one.replace("+886", "0", 1) in words]
 
 
-@retry(
-    retry=retry_if_exception_type(SQLAlchemyError),
-    stop=stop_after_delay(KEEP_TRYING_S),
-    wait=wait_random_exponential(multiplier=0.1, max=5),
-    reraise=True,
-)
-def keep(commit: Callable[..., bool], /, *arguments: Any, **named: Any) -> bool:
-    """Commits an outcome, also when the database is away for a while. False where it was settled before."""
-    return commit(*arguments, **named)
-
-
 def _afterwards(engine: Engine, claim: Claim, whose: settle.Whose, reply: SendReply) -> None:
     """What follows from the answer; the answer itself is committed and cannot be undone by any of it."""
     try:
         settle.note_reply(engine.database, whose, reply, len(claim.packed.messages))
+        alarm_below = engine.account(claim.account).low_credit
+        if reply.credit < alarm_below:
+            credit.alarm(engine.database, claim.account, reply.credit, alarm_below)
     except SQLAlchemyError as error:
         _log.warning("credit not noted", chunk=token.encode(claim.id), error=type(error).__name__)

@@ -17,8 +17,9 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from config import Account
 from every8d.errors import AccountFault, Busy, Every8dError, GatewayError
+from every8d.gateway import Gateway
 from every8d.times import TAIPEI
-from worker import breaker
+from worker import breaker, points
 from worker.gateways import Gateways
 from worker.ledger import accounts
 from worker.ledger.database import Database
@@ -107,7 +108,8 @@ class Sessions:
                 return False
             # The key goes first: nobody may begin a call with it while it is being closed.
             self.gone(alias, _text(found))
-            return self._gateways.gateway(alias).close_connection(_text(found))
+            with points.call("closeConnection"):
+                return self._gateways.gateway(alias).close_connection(_text(found))
         finally:
             run(self._scripts.delete_if_equal, [_lock(alias)], token)
 
@@ -170,7 +172,7 @@ class Sessions:
         if not may_log_in:
             raise breaker.BreakerOpenError(alias, None, locked=True)
         try:
-            session_key: str = tries(gateway.get_connection)
+            session_key: str = tries(lambda: _log_in(gateway))
         except AccountFault as fault:
             self.refused(alias, fault)
             accounts.end_login(self._database, alias)
@@ -201,6 +203,11 @@ class Sessions:
         left_s = (midnight - now).total_seconds()
         # In the last moments themselves there is nothing better, and a login for each call would be worse.
         return max(1, int((left_s - MIDNIGHT_MARGIN_S if left_s > MIDNIGHT_MARGIN_S else left_s) * 1000))
+
+
+def _log_in(gateway: Gateway) -> str:
+    with points.call("getConnection"):
+        return gateway.get_connection()
 
 
 def _key(alias: str) -> str:

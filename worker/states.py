@@ -15,7 +15,7 @@ class MessageState(StrEnum):
     CANCELLED = "cancelled"
     EXPIRED = "expired"
     DUPLICATE = "duplicate"
-    #: The gateway had no credit left for it: not sent, held until a top-up.
+    #: The gateway had no credit left for it: not sent. Held for a top-up first (`worker.funds`), then final.
     NO_CREDIT = "no_credit"
     #: An operator said that it was sent; nothing more will be known.
     SENT = "sent"

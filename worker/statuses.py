@@ -55,14 +55,22 @@ def changes(known: Mapping[str, Known], rows: Sequence[StatusRow], now_ms: int) 
     """The messages that the rows tell something new of. Of two statuses the higher rank wins, whenever it comes.
 
     A number stands in a batch once, so it names the message; rows of numbers that are not ours change nothing.
+    A message that was left unsent for want of credit (301) is held, not final, so that it may be sent again: unless
+    the gateway ever says something else of it.
     """
     news: dict[str, Change] = {}
     for row in rows:
         number = plain_number(row.mobile)
-        was = known.get(number)
+        # A message of which another row has told already is what that one made of it.
+        was = news.get(number) or known.get(number)
         if was is None or row.status is None:
             continue
         if was.status is not None and codes.rank(row.status) < codes.rank(was.status):
+            if was.state == MessageState.NO_CREDIT and was.final_ms is None:
+                # Unsent, and yet something became of it: sending it again might be once too often.
+                news[number] = Change(
+                    was.request_id, was.seq, was.status, was.state, was.cost, was.sent_ms, now_ms
+                )
             continue
         # What a later row does not say is still true.
         sent_ms = milliseconds(row.sent_time) or was.sent_ms
@@ -73,7 +81,11 @@ def changes(known: Mapping[str, Known], rows: Sequence[StatusRow], now_ms: int) 
         state, final_ms = was.state, was.final_ms
         if delivery.final:
             state = _STATES.get(delivery.word, MessageState.UNDELIVERED)
-            final_ms = was.final_ms or now_ms
+            held = state == MessageState.NO_CREDIT
+            final_ms = was.final_ms if held else was.final_ms or now_ms
+            if held and was.state == MessageState.CANCELLED:
+                # It was cancelled while it was held; that it is unsent is no news.
+                state = was.state
         news[number] = Change(was.request_id, was.seq, row.status, state, cost, sent_ms, final_ms)
     return list(news.values())
 

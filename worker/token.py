@@ -14,7 +14,12 @@ _TOKEN = re.compile(rf"\[e8d:([{_LETTERS}]{{{_LENGTH}}})\]")
 
 def new_id(now_ms: int) -> int:
     """A new chunk's id, for a time in milliseconds since 1970."""
-    return (now_ms & ((1 << 41) - 1)) << 22 | secrets.randbits(22)
+    return first_id(now_ms) | secrets.randbits(22)
+
+
+def first_id(at_ms: int) -> int:
+    """The least id of that millisecond: those made from then on are not below it."""
+    return (at_ms & ((1 << 41) - 1)) << 22
 
 
 def encode(chunk_id: int) -> str:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from every8d.gateway import Gateway
     from every8d.message import Message
     from every8d.producer import Producer
-    from every8d.receipt import Cancelled, Price, Progress, Receipt, RequestStatus
+    from every8d.receipt import Cancelled, Pause, Price, Progress, Receipt, RequestStatus
 
 #: Where each public name lives. They load when first used, so that a web app pays for what it needs only.
 _HOMES = {
@@ -54,7 +54,7 @@ _HOMES = {
     "gateway": ("Gateway",),
     "message": ("Message",),
     "producer": ("Producer",),
-    "receipt": ("Cancelled", "Price", "Progress", "Receipt", "RequestStatus"),
+    "receipt": ("Cancelled", "Pause", "Price", "Progress", "Receipt", "RequestStatus"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -73,6 +73,7 @@ __all__ = [
     "NotSent",
     "OutcomeUnknown",
     "PastTime",
+    "Pause",
     "Price",
     "Producer",
     "Progress",

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -52,6 +53,19 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """What holds a request back: `what` is account, lane or request.
+
+    `by` is an operator's name, or gateway, limit or credit where nobody had to say so; `since` is in UTC.
+    """
+
+    what: str
+    by: str
+    why: str
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class RequestStatus:
     """Where a request is.
 
@@ -59,7 +73,8 @@ class RequestStatus:
 
     `messages` counts them by state: waiting, submitting, unknown, sent, booked, delivered, undelivered,
     refused, cancelled, expired, no_credit, duplicate. `cost` is in points, as the gateway charged them.
-    `final`: nothing of it will change any more, but for replies.
+    no_credit were left unsent for want of credit: they go out again after a top-up, until they are given up.
+    `final`: nothing of it will change any more, but for replies. `paused`: why nothing more of it goes out.
     """
 
     request_id: uuid.UUID
@@ -70,6 +85,7 @@ class RequestStatus:
     messages: Mapping[str, int]
     cost: Decimal
     final: bool
+    paused: tuple[Pause, ...] = ()
 
     @property
     def known(self) -> bool:
@@ -104,6 +120,17 @@ def read_status(request_id: uuid.UUID, answer: Mapping[str, Any]) -> RequestStat
         messages={str(word): int(count) for word, count in (answer.get("messages") or {}).items()},
         cost=Decimal(answer.get("cost") or "0"),
         final=bool(answer.get("final", False)),
+        paused=tuple(_pause(one) for one in answer.get("paused") or ()),
+    )
+
+
+def _pause(answer: Mapping[str, Any]) -> Pause:
+    since = answer.get("since")
+    return Pause(
+        str(answer["what"]),
+        str(answer["by"]),
+        str(answer["why"]),
+        datetime.fromisoformat(since) if since else None,
     )
 
 

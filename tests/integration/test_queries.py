@@ -14,6 +14,7 @@ from tests.support import bodies, ledger
 from tests.support.servers import Clock
 from worker import token
 from worker.ledger import accounts, operators, queries, settle, texts
+from worker.ledger.credit import keep_credit
 from worker.ledger.database import Database
 from worker.ledger.polls import claim_poll, store_last_page
 from worker.ledger.progress import WORDS, RequestProgress, progress
@@ -112,7 +113,7 @@ def test_accounts_say_what_waits_in_their_lanes(database: Database) -> None:
     ledger.put(database, 3)
     ledger.put(database, 2, lane="otp")
     ledger.taken(database, size=1)
-    accounts.keep_credit(database, "default", Decimal("12.3456"))
+    keep_credit(database, "default", Decimal("12.3456"))
     accounts.login_refused(database, "default", -101, "f" * 64, locked=False)
     default, shop = queries.account_states(database, settings)
     assert (default.alias, default.waiting) == ("default", {"otp": 2, "normal": 2, "bulk": 0})
@@ -137,7 +138,7 @@ def test_events_are_followed_by_their_ids(database: Database, clock: Clock) -> N
 def test_points_survive_the_database_to_the_last_unit(database: Database) -> None:
     accounts.ensure_accounts(database, ["default"])
     for credit in ("0", "0.0001", "-12.5", "123456789.1234"):
-        accounts.keep_credit(database, "default", Decimal(credit))
+        keep_credit(database, "default", Decimal(credit))
         [state] = queries.account_states(database, Settings())
         assert state.credit == Decimal(credit)
 

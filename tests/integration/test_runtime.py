@@ -10,7 +10,7 @@ import pytest
 
 import config
 from every8d.emulator.process import EmulatorProcess
-from tests.support import bodies, running
+from tests.support import bodies, inbox, running
 from tests.support.engines import EngineMaker
 from tests.support.waiting import wait_for
 from worker import runtime
@@ -18,6 +18,7 @@ from worker.engine import Engine
 from worker.keeper import Keeper
 from worker.ledger.accounts import ensure_accounts
 from worker.ledger.claim import Terms, claim
+from worker.ledger.tables import chunk
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -82,6 +83,16 @@ def test_the_status_process_sweeps_without_beat(process: Engine, monkeypatch: py
     assert claim(process.database, running.ALIAS, "normal", Terms(500, -1, "dead")) is not None
     runtime.start(["every8d.status"])
     wait_for(lambda: running.counts(process, one) == {"unknown": 2}, within_s=5)
+
+
+def test_the_status_process_matches_callbacks(process: Engine) -> None:
+    one = running.enqueue(process, to=bodies.numbers(1))
+    running.send(process)
+    [sent] = running.rows(process, chunk)
+    inbox.bring(process.database, {"token": sent.id, "number": bodies.numbers(1)[0]})
+    runtime.start(["every8d.status"])
+    wait_for(lambda: inbox.states(process.database) == [("matched", None)], within_s=10)
+    assert running.counts(process, one) == {"delivered": 1}
 
 
 def test_a_process_that_ends_without_a_word_waits_for_its_keepers(

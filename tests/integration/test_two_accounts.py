@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +26,9 @@ Maker = Callable[..., Engine]
 
 
 @pytest.fixture
-def make_two(database_url: str, valkey: EmbeddedValkey, emulator: EmulatorProcess) -> Iterator[Maker]:
+def make_two(
+    database_url: str, valkey: EmbeddedValkey, emulator: EmulatorProcess, tmp_path: Path
+) -> Iterator[Maker]:
     """Makes engines that know both accounts; keywords give an alias another password than the gateway's."""
     made: list[Engine] = []
     for user, password, _ in ACCOUNTS.values():
@@ -43,7 +46,11 @@ def make_two(database_url: str, valkey: EmbeddedValkey, emulator: EmulatorProces
             for alias, (user, password, size) in ACCOUNTS.items()
         }
         settings = Settings(
-            broker_url=valkey.broker_url, database_url=database_url, accounts=accounts, slice_s=10
+            data_dir=tmp_path,
+            broker_url=valkey.broker_url,
+            database_url=database_url,
+            accounts=accounts,
+            slice_s=10,
         )
         app = Celery("test", set_as_current=False)
         app.conf.update(celery_config(settings))

@@ -1,6 +1,7 @@
 """Engines on the test servers: what a worker process works with, made in the test's own process."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,9 @@ EngineMaker = Callable[..., Engine]
 
 
 @pytest.fixture
-def make(database_url: str, valkey: EmbeddedValkey, emulator: EmulatorProcess) -> Iterator[EngineMaker]:
+def make(
+    database_url: str, valkey: EmbeddedValkey, emulator: EmulatorProcess, tmp_path: Path
+) -> Iterator[EngineMaker]:
     """Makes engines on one ledger, one Valkey and one emulator. `account` fields and `clock` are the test's."""
     made: list[Engine] = []
 
@@ -33,6 +36,7 @@ def make(database_url: str, valkey: EmbeddedValkey, emulator: EmulatorProcess) -
             "first_poll_s": 0.001,
         }
         settings = Settings(
+            data_dir=tmp_path,
             broker_url=valkey.broker_url,
             database_url=database_url,
             accounts={"default": Account(**(fields | account))},

@@ -76,6 +76,13 @@ def test_a_child_that_cannot_live_is_tried_later_and_later(kept: Kept) -> None:
     ]
 
 
+def test_who_is_killed_on_purpose_comes_back_as_soon_each_time(kept: Kept) -> None:
+    kept.supervisor.healthy_s = 0.0
+    kept.supervisor.start([python("broken", "raise SystemExit(3)")])
+    wait_for(lambda: kept.said("broken", "ended with 3") == 2, 10, "died twice")
+    assert kept.said("broken", "again in 0.5 s") == 2
+
+
 def test_a_stop_does_not_wait_for_a_delay(kept: Kept) -> None:
     kept.supervisor.start([python("broken", "raise SystemExit(3)")])
     wait_for(lambda: kept.said("broken", "again in 2 s"), 15, "a long delay")

@@ -10,8 +10,8 @@ from pathlib import Path
 from tests.system.leftovers import living, wait_for
 
 EVERY8D = str(Path(sys.executable).with_name("every8d"))
-#: Ours, Valkey, the emulator, four workers, beat, the guard and its group's first member.
-PROCESSES = 10
+#: Ours, Valkey, the emulator, four workers, beat, web, the guard and its group's first member.
+PROCESSES = 11
 
 
 @contextmanager

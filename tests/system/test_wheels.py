@@ -182,6 +182,16 @@ def test_the_emulator_needs_no_client_of_the_gateway(wheels: dict[str, Path], tm
     assert not any(map(here.has, ["zeep", "celery"]))
 
 
+def test_callbacks_are_received_with_the_extra_alone(wheels: dict[str, Path], tmp_path: Path) -> None:
+    here = Environment(tmp_path, wheels, "every8d-worker[web]")
+    done = here.run("every8d", "web", "--help")
+    assert done.returncode == 0, done.stderr
+    # As `every8d up` starts it; it begins, and misses a secret.
+    done = here.run("python", "-P", "-m", "web")
+    assert done.returncode == 2, done.stderr
+    assert "callback_secret" in done.stderr
+
+
 def test_the_worker_joins_the_command_and_makes_its_ledger(wheels: dict[str, Path], tmp_path: Path) -> None:
     here = Environment(tmp_path, wheels, "every8d-worker")
     done = here.run("every8d", "worker", "--help")

@@ -14,7 +14,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from every8d.command import group, words
+from every8d.command import follow, group, words
 from every8d.command.group import Every8d, main
 from every8d.command.invocation import Invocation
 from every8d.command.lazy import LazyCommand
@@ -180,7 +180,16 @@ def test_status_shows_counts() -> None:
         "messages": {"delivered": 1200, "unknown": 3},
         "cost": "2.00",
         "final": False,
+        "paused": [],
     }
+
+
+@pytest.mark.parametrize(("final", "told"), [(False, True), (True, False)])
+def test_status_says_what_waits_for_a_top_up(final: bool, told: bool) -> None:
+    held = status("done" if final else "sending", final, delivered=2, no_credit=3)
+    shown = invoke(producer(status=held), "status", str(REQUEST))
+    assert (shown.exit_code, "3 messages were left unsent" in shown.output) == (0, told)
+    assert (follow.is_over(held), follow.exit_code(held)) == (True, 1 if final else 3)
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import create_engine, insert, select
+from sqlalchemy import create_engine, insert, select, update
 
 from every8d.command import group
 from every8d.command.group import Every8d
 from every8d.command.invocation import Invocation
 from worker import commands, token
 from worker.commands import cells
+from worker.commands.sentences import SENTENCES
+from worker.evidence import Reason
 from worker.ledger import tables
 
 NOW = datetime(2026, 1, 31, 4, 0, tzinfo=UTC)
@@ -174,7 +176,16 @@ def test_events(ledger: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_unknown_chunks_are_listed(ledger: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     [chunk] = answer(run(monkeypatch, "unknown", "--json"))["chunks"]
     assert (chunk["chunk"], chunk["messages"], chunk["requests"]) == (token.encode(CHUNK), 2, [str(REQUEST)])
-    assert "read timeout [after 30 s]" in run(monkeypatch, "unknown").stdout
+    assert chunk["evidence"]["proof"] == "not_exclusive"
+    assert (chunk["evidence"]["callbacks"], chunk["evidence"]["predicted"]) == (0, "2")
+    shown = run(monkeypatch, "unknown").stdout
+    assert "read timeout [after 30 s]" in shown
+    assert f"{token.encode(CHUNK)}  unknown for 0 s; the credit proves nothing" in shown
+
+
+def test_every_reason_is_said_in_both_languages() -> None:
+    missing = [one for one in Reason if f"proof_{one}" not in SENTENCES]
+    assert not missing
 
 
 @pytest.mark.parametrize(
@@ -234,6 +245,17 @@ def test_credit_as_last_heard(ledger: Any, monkeypatch: pytest.MonkeyPatch) -> N
     assert "10 min ago" in shown
     missing = run(monkeypatch, "credit", "--account", "nobody", "--json")
     assert (missing.exit_code, json.loads(missing.stdout)["error"]["kind"]) == (1, "no_account")
+
+
+def test_credit_shows_what_waits_for_a_top_up(ledger: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Held" not in run(monkeypatch, "credit").stdout
+    with ledger.begin() as connection:
+        connection.execute(update(tables.message).values(state="no_credit"))
+        held = {"next_due_ms": NOW_MS, "paused_ms": NOW_MS, "paused_by": "credit", "points": 1500}
+        connection.execute(update(tables.request).values(held))
+    [account] = answer(run(monkeypatch, "credit", "--json"))["accounts"]
+    assert (account["credit"], account["held"]) == ("79.5", 1502)
+    assert "1,502" in run(monkeypatch, "credit").stdout
 
 
 def test_without_a_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

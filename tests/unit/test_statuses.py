@@ -49,7 +49,6 @@ def change(was: Known, *rows: StatusRow, now_ms: int = NOW) -> Change | None:
     [
         (100, "delivered"),
         *((status, "undelivered") for status in range(101, 108)),
-        (301, "no_credit"),
         (303, "cancelled"),
         (500, "undelivered"),
         (-1, "undelivered"),
@@ -82,7 +81,33 @@ def test_the_highest_rank_wins_in_any_order(statuses: list[int]) -> None:
             was = Known(*found[:2], found.status, found.cost, found.state, found.sent_ms, found.final_ms)
     assert was.status is not None
     assert codes.rank(was.status) == max(map(codes.rank, statuses))
-    assert (was.state != "packed") == (was.final_ms is not None) == codes.delivery(was.status).final
+    assert (was.state != "packed") == codes.delivery(was.status).final
+    # Held for a top-up only where the gateway has never said anything else that is final, nor anything after it.
+    held = was.state == "no_credit" and was.final_ms is None
+    told = statuses[statuses.index(301) :] if 301 in statuses else []
+    before = statuses[: statuses.index(301)] if 301 in statuses else []
+    final_before = any(codes.delivery(status).final for status in before)
+    assert held == (bool(told) and set(told) == {301} and not final_before)
+    assert (was.final_ms is not None) == (was.state != "packed" and not held)
+
+
+def test_a_message_that_was_left_unsent_is_held() -> None:
+    found = change(known(), row(301))
+    assert found is not None
+    assert (found.status, found.state, found.final_ms) == (301, "no_credit", None)
+
+
+@pytest.mark.parametrize("status", [0, 300, 107, 777])
+def test_a_held_message_of_which_the_gateway_says_anything_else_is_held_no_longer(status: int) -> None:
+    found = change(known(301, "no_credit"), row(status))
+    assert found is not None
+    assert (found.status, found.state, found.final_ms) == (301, "no_credit", NOW)
+
+
+def test_a_message_that_was_cancelled_while_it_was_held_stays_so() -> None:
+    found = change(known(301, "cancelled", NOW), row(301, "2.00"))
+    assert found is not None
+    assert (found.state, found.final_ms) == ("cancelled", NOW)
 
 
 def test_what_says_nothing_new_changes_nothing() -> None:

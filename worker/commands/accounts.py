@@ -8,8 +8,10 @@ from rich.text import Text
 from every8d.command.exits import DONE, EPILOG, NO
 from every8d.command.invocation import Invocation, common, pass_invocation
 from worker.commands import cells, opening
+from worker.commands.pause import still as still_paused
 
 if TYPE_CHECKING:
+    from worker.ledger.queries import AccountState
     from worker.operator_calls import SessionState
 
 
@@ -34,7 +36,14 @@ def _list(invocation: Invocation) -> int:
     sessions = operator_calls.session_states([row.alias for row in found])
     invocation.answer(
         command="accounts",
-        accounts=[cells.plain(row, session=cells.plain(sessions[row.alias], alias=...)) for row in found],
+        accounts=[
+            cells.plain(
+                row,
+                session=cells.plain(sessions[row.alias], alias=...),
+                pauses=[cells.plain(one) for one in row.pauses],
+            )
+            for row in found
+        ],
     )
     columns = ("account", "breaker", "session", "credit", "credit_at", "waiting", "paused")
     table = cells.table(invocation, columns, right=("credit",))
@@ -49,12 +58,22 @@ def _list(invocation: Invocation) -> int:
             cells.points(row.credit),
             cells.ago(invocation, row.credit_at),
             " / ".join(f"{row.waiting.get(lane, 0):,}" for lane in ("otp", "normal", "bulk")),
-            cells.escaped(row.pause_reason or "…") if row.paused else "–",
+            _paused(invocation, row),
         )
     invocation.show(table)
     if any(row.breaker != "closed" for row in found):
         invocation.note(Text(invocation.say("unblock_advice"), "yellow"))
     return DONE
+
+
+def _paused(invocation: Invocation, row: "AccountState") -> Text:
+    lines = [
+        f"{invocation.say(one.what) if one.lane is None else one.lane}: {cells.pause(invocation, one)}"
+        for one in row.pauses
+    ]
+    if row.paused_requests:
+        lines.append(invocation.say("paused_requests", count=f"{row.paused_requests:,}"))
+    return Text("\n".join(lines) or "–", "yellow" if lines else "")
 
 
 def _session(invocation: Invocation, session: "SessionState") -> str:
@@ -87,11 +106,17 @@ def close(invocation: Invocation, /, alias: str) -> int:
 @click.option("--why", required=True, metavar="TEXT", help="Why; kept with the event.")
 @pass_invocation
 def unblock(invocation: Invocation, /, alias: str, by: str, why: str) -> int:
-    """Let workers log in to account ALIAS again, after its password was corrected."""
+    """Let workers log in to account ALIAS again, after its password was corrected.
+
+    What an operator paused stays paused: every8d resume account ALIAS.
+    """
     from worker.ledger.operators import unblock_account
 
     done = unblock_account(opening.ledger(invocation), alias, by=by, why=why)
-    invocation.answer(command="accounts unblock", account=done.alias, was=done.was)
+    still = [cells.plain(one) for one in done.still]
+    invocation.answer(command="accounts unblock", account=done.alias, was=done.was, still=still)
     was = invocation.state(done.was)
     invocation.show(invocation.say("unblocked", alias=done.alias, was=was))
+    for one in done.still:
+        invocation.note(still_paused(invocation, one))
     return DONE

@@ -2,13 +2,17 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
 
+from every8d.command import tables
 from every8d.command.invocation import Invocation
 from every8d.times import TAIPEI
+
+if TYPE_CHECKING:
+    from worker.ledger.pauses import Pause
 
 _COLOURS = {
     "alert": "bold red",
@@ -88,6 +92,11 @@ def points(value: object) -> str:
 def word(invocation: Invocation, state: str) -> Text:
     """A state in words, in its colour."""
     return Text(invocation.state(state), colour(state))
+
+
+def pause(invocation: Invocation, one: "Pause") -> str:
+    """Why something is paused, by whom and since when."""
+    return tables.paused(invocation, by=one.by, why=one.why, since=one.since)
 
 
 def plain(row: object, **changed: Any) -> dict[str, Any]:

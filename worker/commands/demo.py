@@ -81,7 +81,7 @@ def _run(
             DemoView(console) as view,
         ):
             try:
-                console.print("Starting Valkey, the emulator, four workers and beat …")
+                console.print("Starting Valkey, the emulator, four workers, beat and web …")
                 system.start_servers()
                 system.start_engine()
                 told = story_of.play(system, source, text or story_of.CAMPAIGN_TEXT, personal, view.changed)

@@ -21,7 +21,7 @@ def broker_url() -> str:
 
 
 def ledger(invocation: Invocation) -> "Database":
-    """The ledger of the settings. Raises `Problem` where it is not there, or settings are wrong."""
+    """The ledger of the settings. Raises `Problem` where it is not there or too old, or settings are wrong."""
     from worker.ledger import queries
 
     load_settings()  # wrong ones are told in one table
@@ -30,3 +30,5 @@ def ledger(invocation: Invocation) -> "Database":
     except queries.LedgerMissing as error:
         text = error.in_chinese() if invocation.lang == "zh" else str(error)
         raise Problem(NOT_REACHED, "ledger_missing", text) from error
+    except queries.LedgerOld:
+        raise invocation.problem(NOT_REACHED, "ledger_older", advice="ledger_older_advice") from None

@@ -1,7 +1,7 @@
 """`every8d unknown`: gateway calls whose outcome is not known; an operator says what happened."""
 
 import uuid
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 from rich.text import Text
@@ -9,6 +9,9 @@ from rich.text import Text
 from every8d.command.exits import DONE, EPILOG, NO
 from every8d.command.invocation import Invocation, common, pass_invocation
 from worker.commands import cells, opening
+
+if TYPE_CHECKING:
+    from worker.ledger.unknown import Evidence
 
 
 @click.group(invoke_without_command=True, epilog=EPILOG)
@@ -27,9 +30,17 @@ def unknown(context: click.Context, limit: int) -> int:
 
 def _list(invocation: Invocation, limit: int) -> int:
     from worker.ledger import queries
+    from worker.ledger.unknown import evidence
 
-    found = queries.unknown_chunks(opening.ledger(invocation), account=invocation.account, limit=limit)
-    invocation.answer(command="unknown", chunks=[cells.plain(chunk) for chunk in found])
+    ledger = opening.ledger(invocation)
+    found = queries.unknown_chunks(ledger, account=invocation.account, limit=limit)
+    known = evidence(ledger, [chunk.chunk for chunk in found])
+    # Between the two questions some of them may have been settled.
+    found = [chunk for chunk in found if chunk.chunk in known]
+    invocation.answer(
+        command="unknown",
+        chunks=[cells.plain(one) | {"evidence": cells.plain(known[one.chunk], chunk=...)} for one in found],
+    )
     if not found:
         invocation.show(invocation.say("nothing"))
         return DONE
@@ -48,8 +59,34 @@ def _list(invocation: Invocation, limit: int) -> int:
             requests,
         )
     invocation.show(table)
+    for chunk in found:
+        # Below the table: sentences in a column of it would squeeze all the others.
+        invocation.show(
+            Text(
+                f"{chunk.chunk}  "
+                + invocation.say("and_also").join(_evidence(invocation, known[chunk.chunk]))
+            )
+        )
     invocation.note(Text(invocation.say("unknown_advice"), "yellow"))
     return DONE
+
+
+def _evidence(invocation: Invocation, known: "Evidence") -> list[str]:
+    """What is known of a chunk, in sentences."""
+    lines = [
+        invocation.say("unknown_for", age=cells.age(known.unknown_since, invocation.now())),
+        invocation.say(f"proof_{known.proof}"),
+    ]
+    if known.credit is not None:
+        heard = cells.age(known.credit_at, invocation.now())
+        lines.append(invocation.say("credit_heard", credit=cells.points(known.credit), age=heard))
+    if known.baseline is not None:
+        baseline, confirmed = cells.points(known.baseline), cells.points(known.confirmed)
+        at = cells.moment(known.baseline_at)
+        lines.append(invocation.say("credit_before", baseline=baseline, at=at, confirmed=confirmed))
+    if known.callbacks:
+        lines.append(invocation.say("callbacks_heard", count=known.callbacks))
+    return lines
 
 
 _by = click.option("--by", required=True, metavar="NAME", help="Who says so; kept with the event.")

@@ -31,7 +31,9 @@ def accept(database: Database, one: Page, *, refused: str | None = None, bulk: b
     now_ms = database.now_ms()
     try:
         return database.write(
-            lambda connection: _accept(database, connection, one, refused, now_ms), bulk=bulk
+            lambda connection: _accept(database, connection, one, refused, now_ms),
+            bulk=bulk,
+            point="accept.page",
         )
     except _ConflictError as error:
         return Accepted(one.request, "conflict", 0, 0, 0, str(error))
@@ -256,4 +258,4 @@ def abandon_staged(database: Database, older_than_ms: int, *, limit: int = 100) 
             )
         return [row.id for row in rows]
 
-    return database.write(work)
+    return database.write(work, point="accept.abandon")

@@ -3,12 +3,12 @@
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from worker.ledger import pauses
 from worker.ledger.database import Database
 from worker.ledger.events import Event, record
 from worker.ledger.tables import account, lane
@@ -55,7 +55,7 @@ def ensure_accounts(database: Database, aliases: Iterable[str]) -> None:
             row = {"alias": alias, "salt": secrets.token_hex(16)}
             connection.execute(dialect.insert(account).values(row).on_conflict_do_nothing())
 
-    database.write(work)
+    database.write(work, point="account.ensure")
 
 
 def account_row(database: Database, alias: str) -> AccountRow:
@@ -94,13 +94,13 @@ def begin_login(database: Database, alias: str) -> bool:
             record(connection, Event("account_blocked", now_ms, account=alias, detail=detail))
         return begun <= REFUSALS_LIMIT
 
-    return database.write(work)
+    return database.write(work, point="session.begin_login")
 
 
 def end_login(database: Database, alias: str) -> None:
     """The login ended, in whatever way, and what is to be kept of it is kept."""
     statement = update(account).where(account.c.alias == alias).values(logins_begun=0)
-    database.write(lambda connection: connection.execute(statement))
+    database.write(lambda connection: connection.execute(statement), point="session.end_login")
 
 
 def login_refused(database: Database, alias: str, code: int, fingerprint: str, *, locked: bool) -> None:
@@ -139,7 +139,7 @@ def login_refused(database: Database, alias: str, code: int, fingerprint: str, *
         detail = f"the gateway refused the login of account {alias} ({code}); nothing of it is sent; {advice}"
         record(connection, Event("account_blocked", now_ms, account=alias, detail=detail))
 
-    database.write(work)
+    database.write(work, point="session.refused")
 
 
 def login_accepted(database: Database, alias: str) -> None:
@@ -150,7 +150,7 @@ def login_accepted(database: Database, alias: str) -> None:
         .where(account.c.alias == alias)
         .values(breaker="closed", breaker_code=None, breaker_ms=now_ms, refusals=0, fingerprint=None)
     )
-    database.write(lambda connection: connection.execute(statement))
+    database.write(lambda connection: connection.execute(statement), point="session.accepted")
 
 
 def turn_operation_off(database: Database, alias: str, operation: str) -> None:
@@ -172,30 +172,19 @@ def turn_operation_off(database: Database, alias: str, operation: str) -> None:
         detail = f"the gateway does not know {operation}; account {alias} does without it"
         record(connection, Event("operation_off", now_ms, account=alias, detail=detail))
 
-    database.write(work)
+    database.write(work, point="account.operation_off")
 
 
 def pause_account(database: Database, alias: str, reason: str) -> None:
-    """Nothing of the account goes out until an operator resumes it."""
+    """Nothing of the account goes out until an operator resumes or unblocks it. An operator's own pause stays."""
     now_ms = database.now_ms()
 
     def work(connection: Connection) -> None:
-        paused = connection.execute(
-            update(account)
-            .where(account.c.alias == alias, account.c.paused.is_(False))
-            .values(paused=True, paused_reason=reason)
-        ).rowcount
-        if paused:
+        target = pauses.Target(alias)
+        if pauses.put(database, connection, target, pauses.GATEWAY, reason, now_ms, over=False):
             record(connection, Event("account_paused", now_ms, account=alias, detail=reason))
 
-    database.write(work)
-
-
-def keep_credit(database: Database, alias: str, credit: Decimal) -> None:
-    """The account's credit in points, as the gateway said just now."""
-    now_ms = database.now_ms()
-    statement = update(account).where(account.c.alias == alias).values(credit=credit, credit_ms=now_ms)
-    database.write(lambda connection: connection.execute(statement))
+    database.write(work, point="account.pause")
 
 
 def contended(database: Database, alias: str) -> None:
@@ -205,7 +194,8 @@ def contended(database: Database, alias: str) -> None:
         f"another system closes the session of account {alias}, or logs in as it; its messages wait between "
         "logins. Give each system an account of its own"
     )
-    database.write(lambda c: record(c, Event("account_contended", now_ms, account=alias, detail=detail)))
+    news = Event("account_contended", now_ms, account=alias, detail=detail)
+    database.write(lambda connection: record(connection, news), point="session.contended")
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,10 +206,11 @@ class Gate:
     #: Milliseconds until something of this lane may go out again; 0 means now.
     wait_ms: int
     failures: int
+    lane_paused: bool = False
 
 
 _GATE = (
-    select(*_ROW, lane.c.resume_ms, lane.c.failures)
+    select(*_ROW, lane.c.resume_ms, lane.c.failures, lane.c.paused.label("lane_paused"))
     .select_from(
         account.outerjoin(lane, (lane.c.account == account.c.alias) & (lane.c.lane == bindparam("of_lane")))
     )
@@ -233,7 +224,8 @@ def gate(database: Database, alias: str, name: str) -> Gate:
         row = connection.execute(_GATE, {"of_account": alias, "of_lane": name}).first()
     if row is None:
         raise LookupError(f"the ledger has no account {alias}")
-    return Gate(_account_row(row[:-2]), max(0, (row.resume_ms or 0) - database.now_ms()), row.failures or 0)
+    wait_ms = max(0, (row.resume_ms or 0) - database.now_ms())
+    return Gate(_account_row(row[:-3]), wait_ms, row.failures or 0, bool(row.lane_paused))
 
 
 def lane_failed(database: Database, alias: str, name: str, why: str, ceiling_s: float) -> float:
@@ -262,7 +254,7 @@ def lane_failed(database: Database, alias: str, name: str, why: str, ceiling_s: 
             record(connection, Event("gateway_unreachable", now_ms, account=alias, lane=name, detail=detail))
         return wait_s
 
-    return database.write(work)
+    return database.write(work, point="lane.failed")
 
 
 def lane_went_well(database: Database, alias: str, name: str) -> None:
@@ -272,4 +264,4 @@ def lane_went_well(database: Database, alias: str, name: str) -> None:
         .where(lane.c.account == alias, lane.c.lane == name)
         .values(failures=0, resume_ms=0, reason=None)
     )
-    database.write(lambda connection: connection.execute(statement))
+    database.write(lambda connection: connection.execute(statement), point="lane.went_well")

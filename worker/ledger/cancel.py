@@ -7,9 +7,11 @@ from typing import Any
 from sqlalchemy import Connection, false, func, select, update
 
 from every8d.replies import Erased
+from worker.ledger import caps, gate
 from worker.ledger.database import Database
 from worker.ledger.events import Event, record
-from worker.ledger.tables import chunk, message, request
+from worker.ledger.tables import account, chunk, message, request
+from worker.ledger.unpaid import IS_HELD, UNSENT
 from worker.states import ChunkState, EraseState, MessageState, RequestState
 
 #: The others were never sent: there was nothing to stop.
@@ -52,6 +54,12 @@ def stop(database: Database, request_id: uuid.UUID) -> int | None:
             .where(message.c.request_id == request_id, message.c.due_ms.is_not(None))
             .values(state=MessageState.CANCELLED, due_ms=None, final_ms=now_ms)
         ).rowcount
+        # Those that the gateway left unsent keep their chunk: should they be out after all, it is the one that says so.
+        stopped += connection.execute(
+            update(message)
+            .where(message.c.request_id == request_id, IS_HELD)
+            .values(state=MessageState.CANCELLED, final_ms=now_ms)
+        ).rowcount
         values: dict[str, Any] = {
             "cancelled_ms": func.coalesce(request.c.cancelled_ms, now_ms),
             "next_due_ms": None,
@@ -69,7 +77,7 @@ def stop(database: Database, request_id: uuid.UUID) -> int | None:
             )
         return stopped
 
-    return database.write(work)
+    return database.write(work, point="cancel.stop")
 
 
 def claim_erasures(database: Database, *, only: uuid.UUID | None = None, limit: int = 200) -> list[Booked]:
@@ -78,7 +86,7 @@ def claim_erasures(database: Database, *, only: uuid.UUID | None = None, limit: 
 
     def work(connection: Connection) -> list[Booked]:
         wanted = (
-            select(chunk.c.id, chunk.c.account, chunk.c.batch_id)
+            select(chunk.c.id, chunk.c.account, chunk.c.batch_id, chunk.c.erase)
             .where(
                 chunk.c.id.in_(_chunks_of_cancelled(only)),
                 chunk.c.state == ChunkState.ACCEPTED,
@@ -100,9 +108,37 @@ def claim_erasures(database: Database, *, only: uuid.UUID | None = None, limit: 
                 .where(chunk.c.id.in_([row.id for row in rows]))
                 .values(erase=EraseState.ASKING, erase_ms=now_ms + ASK_AGAIN_MS)
             )
+        for alias in {row.account for row in rows if row.erase == EraseState.ASKING}:
+            # Whoever asked before us died, and the gateway may still be at it.
+            _answer_lost(connection, alias, now_ms)
         return [Booked(row.id, row.account, row.batch_id) for row in rows]
 
-    return database.write(work)
+    return database.write(work, point="cancel.claim")
+
+
+def begin_erasure(database: Database, booked: Booked, lease_ms: int) -> bool:
+    """Just before eraseBooking, for an account whose credit is evidence: registers the call. False: the gate is closed.
+
+    It brings back points, so the credit is compared with a later one from now on.
+    """
+
+    def work(connection: Connection) -> bool:
+        now_ms = database.now_ms()
+        if not gate.passes(database, connection, booked.account, now_ms):
+            return False
+        gate.forget_baseline(connection, booked.account)
+        connection.execute(
+            update(chunk)
+            .where(chunk.c.id == booked.chunk_id)
+            .values(erase=EraseState.ASKING, erase_ms=now_ms + lease_ms)
+        )
+        return True
+
+    return database.write(work, point="cancel.begin")
+
+
+def _answer_lost(connection: Connection, alias: str, now_ms: int) -> None:
+    connection.execute(update(account).where(account.c.alias == alias).values(erase_lost_ms=now_ms))
 
 
 def _chunks_of_cancelled(only: uuid.UUID | None) -> Any:
@@ -132,6 +168,7 @@ def erased(database: Database, booked: Booked, answer: Erased) -> None:
         )
         whole = connection.scalar(select(chunk.c.size).where(chunk.c.id == booked.chunk_id)) == answer.count
         if whole:
+            caps.give_back(connection, booked.chunk_id)
             connection.execute(
                 update(message)
                 .where(message.c.chunk_id == booked.chunk_id, message.c.final_ms.is_(None))
@@ -146,7 +183,7 @@ def erased(database: Database, booked: Booked, answer: Erased) -> None:
             # Only the batch's own statuses say which ones.
             connection.execute(update(chunk).where(chunk.c.id == booked.chunk_id).values(next_poll_ms=now_ms))
 
-    database.write(work)
+    database.write(work, point="cancel.erased")
 
 
 def erasure_ended(
@@ -157,8 +194,13 @@ def erasure_ended(
     values: dict[str, Any] = {"erase": state, "erase_ms": again_ms}
     if state in (EraseState.UNKNOWN, EraseState.TOO_LATE):
         values["next_poll_ms"] = now_ms
-    statement = update(chunk).where(chunk.c.id == booked.chunk_id).values(values)
-    database.write(lambda connection: connection.execute(statement))
+
+    def work(connection: Connection) -> None:
+        connection.execute(update(chunk).where(chunk.c.id == booked.chunk_id).values(values))
+        if state == EraseState.UNKNOWN:
+            _answer_lost(connection, booked.account, now_ms)
+
+    database.write(work, point="cancel.ended")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +217,7 @@ class CancelCounts:
 def cancel_counts(database: Database, request_id: uuid.UUID) -> CancelCounts:
     """What became of a cancelled request's messages so far."""
     booked = func.coalesce(chunk.c.send_time_ms > database.now_ms(), false()).label("booked")
+    unsent = func.coalesce(message.c.status == UNSENT, false()).label("unsent")
     with database.read() as connection:
         rows = connection.execute(
             select(
@@ -182,11 +225,12 @@ def cancel_counts(database: Database, request_id: uuid.UUID) -> CancelCounts:
                 chunk.c.state.label("chunk_state"),
                 chunk.c.erase,
                 booked,
+                unsent,
                 func.count().label("n"),
             )
             .select_from(message.outerjoin(chunk, chunk.c.id == message.c.chunk_id))
             .where(message.c.request_id == request_id)
-            .group_by(message.c.state, chunk.c.state, chunk.c.erase, booked)
+            .group_by(message.c.state, chunk.c.state, chunk.c.erase, booked, unsent)
         ).all()
         chunks = select(message.c.chunk_id).where(
             message.c.request_id == request_id, message.c.chunk_id.is_not(None)
@@ -197,8 +241,8 @@ def cancel_counts(database: Database, request_id: uuid.UUID) -> CancelCounts:
     stopped = erased_count = too_late = pending = 0
     for row in rows:
         if row.state == MessageState.CANCELLED:
-            # Of a chunk that the gateway did not take they came back, and were stopped here.
-            if row.chunk_state == ChunkState.ACCEPTED:
+            # Of a chunk that the gateway did not take, or did not send, they were stopped here.
+            if row.chunk_state == ChunkState.ACCEPTED and not row.unsent:
                 erased_count += row.n
             else:
                 stopped += row.n

@@ -14,8 +14,11 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select, text, update
 
 from worker import token
+from worker.ledger import bounds, gate
+from worker.ledger.bounds import Bounds
 from worker.ledger.database import Database
 from worker.ledger.events import Event, record
+from worker.ledger.pauses import LANE_GOES, nothing_paused
 from worker.ledger.rows import joined
 from worker.ledger.tables import chunk, message, request
 from worker.packing import Candidate, Packed, pack
@@ -36,6 +39,20 @@ class Terms:
     worker: str
     #: Operations that the gateway refused to know.
     operations_off: frozenset[str] = frozenset()
+    #: Caps on texts to one number, and limits on points; None where the account has none.
+    bounds: Bounds | None = None
+    #: The account's credit is evidence: its gate is looked at, and nothing is claimed while it is closed.
+    exclusive: bool = False
+    #: Only requests whose price was held against the credit: see `worker.funds`.
+    priced: bool = False
+
+
+class UnpricedError(Exception):
+    """These requests are next, and nobody has held their prices against the credit yet: nothing was claimed."""
+
+    def __init__(self, requests: list[uuid.UUID]) -> None:
+        super().__init__(f"{len(requests)} requests have no price yet")
+        self.requests = requests
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -74,6 +91,7 @@ def claim(
     """Takes the next chunk of a lane, or None where nothing is due. `only` looks at one request alone.
 
     `chunk_id` names the chunk beforehand: a caller whose commit was not answered knows what to give back.
+    Raises UnpricedError, where the terms ask for prices.
     """
     for _ in range(LOOKS):
         found = _look(database, account, lane, terms, only, chunk_id)
@@ -92,7 +110,9 @@ def _look(
     now_ms, since = database.now_ms(), time.monotonic()
 
     def work(connection: Connection) -> Claim | _Again | None:
-        requests = _lock_requests(connection, account, lane, terms.size, now_ms, only)
+        if terms.exclusive and not gate.passes(database, connection, account, now_ms):
+            return None
+        requests = _lock_requests(connection, account, lane, terms, now_ms, only)
         if requests is None:
             return None
         live = _expire(connection, requests, now_ms)
@@ -103,6 +123,9 @@ def _look(
             _hold_here(connection, live[0])
             return _Again()
         candidates = _candidates(connection, live, terms.size, now_ms)
+        exhausted = len(candidates) < terms.size
+        if terms.bounds is not None:
+            candidates = bounds.within(database, connection, terms.bounds, live, candidates, now_ms)
         packed = pack(candidates, {row.id: row for row in live}, terms.size, terms.operations_off)
         if packed is None:
             _recompute_due(connection, [row.id for row in live])
@@ -129,12 +152,13 @@ def _look(
             },
         )
         _point(database, connection, chunk_id, packed.messages)
-        exhausted = len(candidates) < terms.size
+        if terms.bounds is not None:
+            bounds.keep(connection, terms.bounds, first, chunk_id, now_ms)
         _recompute_due(connection, [row.id for row in live if exhausted or row.size == 1])
         more = not exhausted or len(packed.messages) < len(candidates)
         return Claim(chunk_id, account, lane, first.subject, packed, send_time_ms, lease_ms, more, since)
 
-    return database.write(work, bulk=lane == "bulk")
+    return database.write(work, bulk=lane == "bulk", point="send.claim")
 
 
 def due(database: Database, account: str, lane: str) -> bool:
@@ -149,7 +173,11 @@ def due_lanes(database: Database) -> list[tuple[str, str]]:
     with database.read() as connection:
         rows = connection.execute(
             select(request.c.account, request.c.lane)
-            .where(request.c.next_due_ms <= database.now_ms(), request.c.paused_ms.is_(None))
+            .where(
+                request.c.next_due_ms <= database.now_ms(),
+                request.c.paused_ms.is_(None),
+                nothing_paused(request.c.account, request.c.lane),
+            )
             .group_by(request.c.account, request.c.lane)
         )
         return [(row.account, row.lane) for row in rows]
@@ -162,10 +190,11 @@ _IS_DUE = (
     & (request.c.lane == bindparam("lane"))
     & (request.c.next_due_ms <= bindparam("now"))
     & request.c.paused_ms.is_(None)
+    & LANE_GOES
 )
 _DUE = select(request.c.id).where(_IS_DUE).limit(1)
 _OLDEST = (
-    select(request.c.id, request.c.pack_key, request.c.size)
+    select(request.c.id, request.c.pack_key, request.c.size, request.c.funds)
     .where(_IS_DUE)
     .order_by(request.c.next_due_ms, request.c.id)
     .limit(bindparam("most"))
@@ -188,6 +217,7 @@ _WANTED = (
         request.c.id.in_(bindparam("ids", expanding=True)),
         request.c.next_due_ms <= bindparam("now"),
         request.c.paused_ms.is_(None),
+        LANE_GOES,
     )
     .order_by(request.c.next_due_ms, request.c.id)
 )
@@ -222,27 +252,29 @@ _RECOMPUTE = (
 
 
 def _lock_requests(
-    connection: Connection, account: str, lane: str, size: int, now_ms: int, only: uuid.UUID | None
+    connection: Connection, account: str, lane: str, terms: Terms, now_ms: int, only: uuid.UUID | None
 ) -> Sequence[Any] | None:
     """The oldest due requests with one pack key, together as large as a chunk, locked against other claims.
 
     None where no request is due; empty where others have just taken what was left of those that were.
     """
+    of_lane = {"account": account, "lane": lane, "now": now_ms}
     if only is not None:
-        return connection.execute(_LOCKED, {"ids": [only], "now": now_ms}).all() or None
-    of_lane = {"account": account, "lane": lane, "now": now_ms, "most": size}
-    rows = connection.execute(_OLDEST, of_lane).all()
+        return connection.execute(_LOCKED, of_lane | {"ids": [only]}).all() or None
+    rows = connection.execute(_OLDEST, of_lane | {"most": terms.size}).all()
     # Ids first and a lock after: only what this claim can use is locked.
     ids, enough = [], 0
     for row in rows:
-        if row.pack_key == rows[0].pack_key and enough < size:
+        if row.pack_key == rows[0].pack_key and enough < terms.size:
             ids.append(row.id)
             enough += row.size
     if not ids:
         return None
-    locked = connection.execute(_LOCKED, {"ids": ids, "now": now_ms}).all()
+    if terms.priced and (unpriced := [row.id for row in rows if row.funds is None]):
+        raise UnpricedError(unpriced)
+    locked = connection.execute(_LOCKED, of_lane | {"ids": ids}).all()
     # All of them are being claimed by others. A long request goes on with whoever comes next, so wait for that one.
-    return locked or connection.execute(_LOCKED_FIRST, {"ids": ids, "now": now_ms}).all()
+    return locked or connection.execute(_LOCKED_FIRST, of_lane | {"ids": ids}).all()
 
 
 def _expire(connection: Connection, requests: Sequence[Any], now_ms: int) -> list[Any]:

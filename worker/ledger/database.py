@@ -22,6 +22,8 @@ CLOCK_CHECK_S = 10.0
 _REPEATABLE = ("40P01", "40001")
 #: A connection that was idle for longer is tried before it is used.
 IDLE_S = 5.0
+#: Connections beyond the pool's size, for threads that come at the same moment.
+OVERFLOW = 4
 #: How long SQLite waits for another writer.
 _BUSY_MS = 30_000
 #: A bulk writer leaves SQLite to others for as long as it held it, up to this.
@@ -118,11 +120,16 @@ def _postgres(url: Any, pool_size: int) -> Engine:
     engine = create_engine(
         url,
         pool_size=pool_size,
-        max_overflow=4,
+        max_overflow=OVERFLOW,
         hide_parameters=True,  # an error that a log keeps shows no number and no text
         pool_timeout=30,
         connect_args={
             "connect_timeout": 10,
+            # A server that vanished without a word is noticed within half a minute, not in two hours.
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
             # A commit that a crash of the server may forget is a text sent twice.
             "options": "-c synchronous_commit=on -c timezone=UTC -c lock_timeout=30000",
             "application_name": "every8d",
@@ -156,7 +163,7 @@ def _sqlite(url: Any, pool_size: int) -> Engine:
     engine = create_engine(
         url,
         pool_size=pool_size,
-        max_overflow=4,
+        max_overflow=OVERFLOW,
         hide_parameters=True,  # an error that a log keeps shows no number and no text
         connect_args={"timeout": _BUSY_MS / 1000, "check_same_thread": False},
     )

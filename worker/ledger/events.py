@@ -14,14 +14,21 @@ SEVERITIES = {
     "account_paused": "alert",
     "chunk_short": "alert",
     "chunk_unknown": "alert",
+    "credit_no_proof": "warning",
     "credit_short": "alert",
+    "credit_unexplained": "alert",
+    "credit_wait_over": "warning",
     "dead_letter": "warning",
     "gateway_unreachable": "warning",
+    "limit_reached": "alert",
+    "low_credit": "alert",
     "message_refused": "warning",
     "operation_off": "warning",
     "polling_given_up": "warning",
     "request_abandoned": "warning",
+    "request_held": "warning",
     "request_refused": "warning",
+    "sent_after_all": "alert",
 }
 
 

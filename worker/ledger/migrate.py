@@ -1,5 +1,6 @@
 """Bringing a ledger's tables to what this version needs."""
 
+from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
 
@@ -38,11 +39,29 @@ def upgrade(database_url: str) -> None:
         database.close()
 
 
+class Age(StrEnum):
+    """A ledger's tables against those that this version needs."""
+
+    CURRENT = "current"
+    OLDER = "older"
+    #: A later version has migrated it.
+    NEWER = "newer"
+
+
+def age(database: Database) -> Age:
+    """Reads the ledger's revision; one without any is older."""
+    scripts = ScriptDirectory.from_config(_config())
+    with database.read() as connection:
+        revision = MigrationContext.configure(connection).get_current_revision()
+    if revision == scripts.get_current_head():
+        return Age.CURRENT
+    known = {one.revision for one in scripts.walk_revisions()}
+    return Age.OLDER if revision is None or revision in known else Age.NEWER
+
+
 def is_current(database: Database) -> bool:
     """Whether the ledger has this version's tables."""
-    newest = ScriptDirectory.from_config(_config()).get_current_head()
-    with database.read() as connection:
-        return MigrationContext.configure(connection).get_current_revision() == newest
+    return age(database) is Age.CURRENT
 
 
 def new_revision(database_url: str, message: str) -> None:

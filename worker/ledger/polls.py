@@ -31,6 +31,7 @@ class PollClaim:
     erase: str | None
     #: Until when it is ours; whoever comes after that may store statuses, but not where to go on.
     lease_ms: int
+    began_ms: int
 
 
 def claim_poll(database: Database, account: str, lease_s: float) -> PollClaim | None:
@@ -64,9 +65,9 @@ def claim_poll(database: Database, account: str, lease_s: float) -> PollClaim | 
             return None
         lease_ms = now_ms + int(lease_s * 1000)
         connection.execute(update(chunk).where(chunk.c.id == row.id).values(poll_lease_ms=lease_ms))
-        return PollClaim(*list[Any]([*row, lease_ms]))
+        return PollClaim(*list[Any]([*row, lease_ms, now_ms]))
 
-    return database.write(work, bulk=True)
+    return database.write(work, bulk=True, point="poll.claim")
 
 
 def due(database: Database, account: str, *, at_least: int = 1) -> bool:
@@ -95,26 +96,38 @@ def store_page(database: Database, poll: PollClaim, rows: Sequence[StatusRow], n
     now_ms = database.now_ms()
 
     def work(connection: Connection) -> None:
+        _lock(connection, poll)
         store_rows(database, connection, poll, rows, now_ms)
         connection.execute(update(chunk).where(_ours(poll)).values(poll_page=next_page))
 
-    database.write(work, bulk=True)
+    database.write(work, bulk=True, point="poll.page")
 
 
 def store_last_page(
-    database: Database, poll: PollClaim, rows: Sequence[StatusRow], plan: Callable[[int], int | None]
+    database: Database,
+    poll: PollClaim,
+    rows: Sequence[StatusRow],
+    plan: Callable[[int], int | None],
+    *,
+    count: int | None = None,
 ) -> int:
-    """Commits the last page, and when to ask again: `plan` says so, of the number of messages that are not final.
+    """Commits the last page, and when to ask again: `plan` says so, of the number of messages that are still open.
 
-    Returns that number. A plan of None ends the polling of this batch.
+    Returns that number. A plan of None ends the polling of this batch. Messages that are held for want of credit are
+    not open: of them the gateway has said its word. `count`: the batch's rows, where the poll began at its first page.
     """
     now_ms = database.now_ms()
 
     def work(connection: Connection) -> int:
+        _lock(connection, poll)
         store_rows(database, connection, poll, rows, now_ms)
         pending = (
             connection.scalar(
-                select(func.count()).where(message.c.chunk_id == poll.chunk_id, message.c.final_ms.is_(None))
+                select(func.count()).where(
+                    message.c.chunk_id == poll.chunk_id,
+                    message.c.final_ms.is_(None),
+                    message.c.state != MessageState.NO_CREDIT,
+                )
             )
             or 0
         )
@@ -128,6 +141,8 @@ def store_last_page(
         }
         if pending == 0:
             values["final_ms"] = func.coalesce(chunk.c.final_ms, now_ms)
+        if count is not None:
+            values |= {"polled_ms": poll.began_ms, "polled_rows": count}
         ours = connection.execute(update(chunk).where(_ours(poll)).values(values)).rowcount == 1
         if poll.erase == EraseState.UNKNOWN:
             _settle_erasure(connection, poll.chunk_id)
@@ -145,13 +160,18 @@ def store_last_page(
             )
         return pending
 
-    return database.write(work, bulk=True)
+    return database.write(work, bulk=True, point="poll.last_page")
 
 
 def postpone_poll(database: Database, poll: PollClaim, next_poll_ms: int) -> None:
     """The poll failed: the same page again, later. Nothing of what is stored is lost."""
     statement = update(chunk).where(_ours(poll)).values(poll_lease_ms=None, next_poll_ms=next_poll_ms)
-    database.write(lambda connection: connection.execute(statement))
+    database.write(lambda connection: connection.execute(statement), point="poll.postpone")
+
+
+def _lock(connection: Connection, poll: PollClaim) -> None:
+    """The chunk before its messages, as callbacks do: of two statuses stored at once the higher one must stay."""
+    connection.execute(select(chunk.c.id).where(chunk.c.id == poll.chunk_id).with_for_update())
 
 
 def _ours(poll: PollClaim) -> Any:
@@ -174,7 +194,7 @@ def _settle_erasure(connection: Connection, chunk_id: int) -> None:
     )
     if MessageState.CANCELLED in states:
         outcome, erased = EraseState.ERASED, states[MessageState.CANCELLED]
-    elif any(state in states for state in FINAL):
+    elif any(state in states for state in FINAL - {MessageState.NO_CREDIT}):
         outcome, erased = EraseState.TOO_LATE, 0
     elif connection.execute(booked.limit(1)).first() is not None:
         # The call never arrived: the booking stands, and is to be erased still.

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import case, func, select
 
 from worker.ledger.database import Database
+from worker.ledger.pauses import Pause, Target, holding
 from worker.ledger.tables import chunk, message, request
 from worker.states import ChunkState, MessageState, RequestState
 
@@ -58,9 +59,11 @@ class RequestProgress:
     counts: dict[str, int]
     cost: Decimal
     final: bool
+    #: What holds it back: its account, its lane, itself. Empty where it is final.
+    pauses: tuple[Pause, ...] = ()
 
     def result(self) -> dict[str, Any]:
-        """The answer to a producer: ids and counts only."""
+        """The answer to a producer: ids and counts, and what operators say of a pause."""
         return {
             "request": str(self.request),
             "account": self.account,
@@ -71,6 +74,15 @@ class RequestProgress:
             "messages": {name: self.counts.get(name, 0) for name in WORDS},
             "cost": f"{self.cost:.2f}",
             "final": self.final,
+            "paused": [
+                {
+                    "what": one.what,
+                    "by": one.by,
+                    "why": one.why,
+                    "since": one.since.isoformat() if one.since else None,
+                }
+                for one in self.pauses
+            ],
         }
 
 
@@ -101,6 +113,7 @@ def progress(database: Database, request_id: uuid.UUID) -> RequestProgress | Non
     counts = {one.word: one.n for one in rows}
     name = row.state
     ended = name in (RequestState.ABANDONED, RequestState.REFUSED)
+    over = ended or (name != RequestState.STAGED and final == total)
     if name == RequestState.READY and final == total:
         name = "done"
     elif name == RequestState.READY and counts.get("waiting", 0) < total:
@@ -114,5 +127,11 @@ def progress(database: Database, request_id: uuid.UUID) -> RequestProgress | Non
         row.size or total,
         counts,
         sum((Decimal(one.cost) for one in rows), Decimal(0)),
-        ended or (name != RequestState.STAGED and final == total),
+        over,
+        () if over else _pauses(database, Target(row.account, row.lane, request_id)),
     )
+
+
+def _pauses(database: Database, target: Target) -> tuple[Pause, ...]:
+    with database.read() as connection:
+        return tuple(holding(connection, target))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, inspect, select
+from sqlalchemy import Connection, func, inspect, select, text
 
 import config
 from every8d.errors import Every8dError
@@ -14,6 +14,7 @@ from worker import token
 from worker.ledger import tables
 from worker.ledger.database import Database
 from worker.ledger.events import SEVERITIES
+from worker.ledger.pauses import Pause, standing
 from worker.states import ChunkState
 
 if TYPE_CHECKING:
@@ -24,12 +25,19 @@ class LedgerMissing(Every8dError):
     """There is no ledger at this address yet."""
 
 
+class LedgerOld(Every8dError):
+    """The ledger's tables are those of an older version: `every8d migrate`."""
+
+
 class NotFound(Every8dError):
     """The ledger has no such thing."""
 
 
-def open_ledger(settings: config.Settings | None = None) -> Database:
-    """The ledger of the settings, for a command. Raises LedgerMissing, SettingsError, SQLAlchemyError."""
+def open_ledger(settings: config.Settings | None = None, *, of_any_age: bool = False) -> Database:
+    """The ledger of the settings, for a command.
+
+    Raises LedgerMissing, LedgerOld, SettingsError, SQLAlchemyError.
+    """
     settings = settings or config.load()
     if settings.database_url.startswith("sqlite:///") and not _sqlite_file(settings.database_url):
         raise LedgerMissing(
@@ -39,7 +47,17 @@ def open_ledger(settings: config.Settings | None = None) -> Database:
     with database.read() as connection:
         if not inspect(connection).has_table("chunk"):
             raise LedgerMissing("the ledger is empty: run `every8d migrate`")
+        # Migrations are numbered, with as many digits each. A later one may well have all that is asked for.
+        if not of_any_age and _revision(connection) < tables.REVISION:
+            raise LedgerOld("the ledger's tables are those of an older version: run `every8d migrate`")
     return database
+
+
+def _revision(connection: Connection) -> str:
+    """The ledger's last migration. Without Alembic, whose import takes longer than most commands."""
+    if not inspect(connection).has_table("alembic_version"):
+        return tables.REVISION  # made from the tables themselves
+    return str(connection.scalar(text("SELECT version_num FROM alembic_version")) or "")
 
 
 def _sqlite_file(url: str) -> bool:
@@ -64,6 +82,9 @@ class AccountState:
     credit: Decimal | None
     credit_at: datetime | None
     waiting: Mapping[str, int]
+    #: The account's own pause and those of its lanes.
+    pauses: tuple[Pause, ...] = ()
+    paused_requests: int = 0
 
 
 def account_states(database: Database, settings: config.Settings | None = None) -> list[AccountState]:
@@ -79,6 +100,9 @@ def account_states(database: Database, settings: config.Settings | None = None) 
             .where(tables.message.c.due_ms.is_not(None), tables.request.c.next_due_ms.is_not(None))
             .group_by(tables.request.c.account, tables.request.c.lane)
         ).all()
+    paused: dict[str, list[Pause]] = {}
+    for pause in standing(database, requests=1_000_000):
+        paused.setdefault(pause.account, []).append(pause)
     counts: dict[str, dict[str, int]] = {}
     for one in waiting:
         counts.setdefault(one.account, {})[one.lane] = one.n
@@ -99,6 +123,8 @@ def account_states(database: Database, settings: config.Settings | None = None) 
                 credit=row.credit if row else None,
                 credit_at=moment(row.credit_ms) if row else None,
                 waiting={lane: counts.get(alias, {}).get(lane, 0) for lane in ("otp", "normal", "bulk")},
+                pauses=tuple(one for one in paused.get(alias, ()) if one.what != "request"),
+                paused_requests=sum(one.what == "request" for one in paused.get(alias, ())),
             )
         )
     return states

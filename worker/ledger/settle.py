@@ -13,6 +13,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 
 from every8d.replies import SendReply
 from worker import token
+from worker.ledger import caps, credit
 from worker.ledger.database import Database
 from worker.ledger.events import Event, record
 from worker.ledger.tables import account, chunk, lane, message, request
@@ -55,7 +56,9 @@ def accepted(database: Database, whose: Whose, reply: SendReply, next_poll_ms: i
         "raw": reply.raw,
         "next_poll_ms": next_poll_ms,
     }
-    return database.write(lambda connection: connection.execute(_ACCEPTED, values).rowcount == 1)
+    return database.write(
+        lambda connection: connection.execute(_ACCEPTED, values).rowcount == 1, point="settle.accepted"
+    )
 
 
 def note_reply(database: Database, whose: Whose, reply: SendReply, size: int) -> None:
@@ -70,13 +73,14 @@ def note_reply(database: Database, whose: Whose, reply: SendReply, size: int) ->
         if reply.unsend:
             detail = f"the gateway had no credit for {reply.unsend} of {size} messages; top up the account"
             record(connection, _event("credit_short", now_ms, whose, detail))
+            credit.ran_short(connection, whose.account, reply.credit, now_ms)
         if reply.sended + reply.unsend != size:
             detail = (
                 f"{size} messages went out, the gateway counts {reply.sended} sent and {reply.unsend} unsent"
             )
             record(connection, _event("chunk_short", now_ms, whose, detail))
 
-    database.write(work)
+    database.write(work, point="settle.note")
 
 
 def unknown(database: Database, whose: Whose, why: str) -> bool:
@@ -94,7 +98,7 @@ def unknown(database: Database, whose: Whose, why: str) -> bool:
         record(connection, _event("chunk_unknown", now_ms, whose, detail))
         return True
 
-    return database.write(work)
+    return database.write(work, point="settle.unknown")
 
 
 def not_sent(
@@ -122,7 +126,7 @@ def not_sent(
         _release(connection, whose.id, ids, now_ms, attempts=int(counts))
         return True
 
-    return database.write(work)
+    return database.write(work, point="settle.not_sent")
 
 
 def _waits(connection: Connection, whose: Whose, now_ms: int) -> bool:
@@ -180,7 +184,7 @@ def refused(
         _release(connection, whose.id, ids, now_ms, attempts=0)
         return True
 
-    return database.write(work)
+    return database.write(work, point="settle.refused")
 
 
 def given_back(database: Database, whose: Whose, why: str) -> bool:
@@ -251,6 +255,7 @@ def _release(
 ) -> None:
     """The chunk's messages that are not final wait again; those of a request cancelled meanwhile are cancelled."""
     mine = (message.c.chunk_id == chunk_id) & (message.c.state == MessageState.PACKED)
+    caps.give_back(connection, chunk_id)
     gone = connection.execute(
         select(request.c.id).where(request.c.id.in_(ids), request.c.cancelled_ms.is_not(None))
     ).all()

@@ -1,8 +1,9 @@
 """Storing the rows of a delivery status: what they change of our messages, and the replies that they bring."""
 
 import hashlib
-from collections.abc import Sequence
-from typing import Protocol
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from sqlalchemy import Connection, bindparam, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -44,8 +45,8 @@ def store_rows(
 ) -> None:
     """Stores a page's rows within the caller's transaction: statuses that say more than what is known, new replies."""
     known = _known(connection, batch, rows)
-    _update(database, connection, changes(known, rows, now_ms))
-    _store_replies(database, connection, batch, known, rows, now_ms)
+    store_changes(database, connection, {batch.chunk_id: changes(known, rows, now_ms)})
+    store_replies(database, connection, _replies(batch, known, rows), now_ms)
 
 
 def _known(connection: Connection, batch: Batch, rows: Sequence[StatusRow]) -> dict[str, Known]:
@@ -66,16 +67,21 @@ def _known(connection: Connection, batch: Batch, rows: Sequence[StatusRow]) -> d
 
 _UPDATE_MANY = text(
     "UPDATE message SET status = d.status, state = d.state, cost = d.cost, sent_ms = d.sent_ms, "
-    "final_ms = d.final_ms FROM unnest(CAST(string_to_array(:requests, ',', '') AS uuid[]), "
+    "final_ms = d.final_ms FROM unnest(CAST(string_to_array(:chunks, ',', '') AS bigint[]), "
+    "CAST(string_to_array(:requests, ',', '') AS uuid[]), "
     "CAST(string_to_array(:seqs, ',', '') AS int[]), CAST(string_to_array(:status, ',', '') AS int[]), "
     "string_to_array(:state, ',', ''), CAST(string_to_array(:cost, ',', '') AS bigint[]), "
     "CAST(string_to_array(:sent, ',', '') AS bigint[]), CAST(string_to_array(:final, ',', '') AS bigint[])) "
-    "AS d(request_id, seq, status, state, cost, sent_ms, final_ms) "
-    "WHERE message.request_id = d.request_id AND message.seq = d.seq"
+    "AS d(chunk_id, request_id, seq, status, state, cost, sent_ms, final_ms) "
+    "WHERE message.request_id = d.request_id AND message.seq = d.seq AND message.chunk_id = d.chunk_id"
 )
 _UPDATE_ONE = (
     update(message)
-    .where(message.c.request_id == bindparam("of_request"), message.c.seq == bindparam("of_seq"))
+    .where(
+        message.c.request_id == bindparam("of_request"),
+        message.c.seq == bindparam("of_seq"),
+        message.c.chunk_id == bindparam("of_chunk"),
+    )
     .values(
         status=bindparam("to_status"),
         state=bindparam("to_state"),
@@ -86,20 +92,26 @@ _UPDATE_ONE = (
 )
 
 
-def _update(database: Database, connection: Connection, news: list[Change]) -> None:
-    if not news:
+def store_changes(database: Database, connection: Connection, news: Mapping[int, Sequence[Change]]) -> None:
+    """Stores what messages became, by their chunks, within the caller's transaction, which holds the chunks' locks.
+
+    A message that has left its chunk meanwhile (it was not sent, and waits again) stays as it is.
+    """
+    rows = [(chunk_id, change) for chunk_id, found in news.items() for change in found]
+    if not rows:
         return
     if database.is_postgres:
         connection.execute(
             _UPDATE_MANY,
             {
-                "requests": joined(one.request_id for one in news),
-                "seqs": joined(one.seq for one in news),
-                "status": joined(one.status for one in news),
-                "state": joined(one.state for one in news),
-                "cost": joined(None if one.cost is None else int(one.cost * POINT_UNITS) for one in news),
-                "sent": joined(one.sent_ms for one in news),
-                "final": joined(one.final_ms for one in news),
+                "chunks": joined(chunk_id for chunk_id, _ in rows),
+                "requests": joined(one.request_id for _, one in rows),
+                "seqs": joined(one.seq for _, one in rows),
+                "status": joined(one.status for _, one in rows),
+                "state": joined(one.state for _, one in rows),
+                "cost": joined(None if one.cost is None else int(one.cost * POINT_UNITS) for _, one in rows),
+                "sent": joined(one.sent_ms for _, one in rows),
+                "final": joined(one.final_ms for _, one in rows),
             },
         )
         return
@@ -107,6 +119,7 @@ def _update(database: Database, connection: Connection, news: list[Change]) -> N
         _UPDATE_ONE,
         [
             {
+                "of_chunk": chunk_id,
                 "of_request": one.request_id,
                 "of_seq": one.seq,
                 "to_status": one.status,
@@ -115,7 +128,7 @@ def _update(database: Database, connection: Connection, news: list[Change]) -> N
                 "to_sent": one.sent_ms,
                 "to_final": one.final_ms,
             }
-            for one in news
+            for chunk_id, one in rows
         ],
     )
 
@@ -125,35 +138,63 @@ def reply_digest(batch_id: str, number: str, time_raw: str, words: str) -> str:
     return hashlib.sha256(f"{batch_id}\x1f{number}\x1f{time_raw}\x1f{words}".encode()).hexdigest()
 
 
-def _store_replies(
-    database: Database,
-    connection: Connection,
-    batch: Batch,
-    known: dict[str, Known],
-    rows: Sequence[StatusRow],
-    now_ms: int,
-) -> None:
-    values = []
+class NewReply(NamedTuple):
+    """A reply as polling or a callback brings it. `time_raw` tells replies apart whose time cannot be read."""
+
+    account: str
+    batch_id: str
+    number: str
+    text: str
+    replied_ms: int | None
+    time_raw: str
+    request_id: uuid.UUID | None
+    seq: int | None
+
+    def __repr__(self) -> str:
+        return f"NewReply(batch {self.batch_id}, <{len(self.text)} characters>)"
+
+
+def _replies(batch: Batch, known: Mapping[str, Known], rows: Sequence[StatusRow]) -> list[NewReply]:
+    found = []
     for row in rows:
         number = plain_number(row.mobile)
         owner = known.get(number)
-        for one in row.replies:
-            # By the minute's digits, not by the letters: polling and callbacks write times in different ways.
-            time_key = str(milliseconds(one.time) or one.time_raw.strip())
-            values.append(
-                {
-                    "account": batch.account,
-                    "batch_id": batch.batch_id,
-                    # Whatever stands there: a row that the table cannot hold would hold up the batch for ever.
-                    "number": number[:NUMBER_LENGTH],
-                    "text": one.text,
-                    "replied_ms": milliseconds(one.time),
-                    "stored_ms": now_ms,
-                    "request_id": owner.request_id if owner else None,
-                    "seq": owner.seq if owner else None,
-                    "digest": reply_digest(batch.batch_id, number, time_key, one.text),
-                }
+        whose = (owner.request_id, owner.seq) if owner else (None, None)
+        found += [
+            NewReply(
+                batch.account,
+                batch.batch_id,
+                number,
+                one.text,
+                milliseconds(one.time),
+                one.time_raw.strip(),
+                *whose,
             )
+            for one in row.replies
+        ]
+    return found
+
+
+def store_replies(
+    database: Database, connection: Connection, replies: Sequence[NewReply], now_ms: int
+) -> None:
+    """Stores the replies that are new, within the caller's transaction."""
+    values = [
+        {
+            "account": one.account,
+            "batch_id": one.batch_id,
+            # Whatever stands there: a row that the table cannot hold would hold up the batch for ever.
+            "number": one.number[:NUMBER_LENGTH],
+            "text": one.text,
+            "replied_ms": one.replied_ms,
+            "stored_ms": now_ms,
+            "request_id": one.request_id,
+            "seq": one.seq,
+            # By the moment, not by the letters: polling and callbacks write times in different ways.
+            "digest": reply_digest(one.batch_id, one.number, str(one.replied_ms or one.time_raw), one.text),
+        }
+        for one in replies
+    ]
     if values:
         dialect = postgresql if database.is_postgres else sqlite
         connection.execute(dialect.insert(reply).on_conflict_do_nothing(), values)

@@ -30,6 +30,9 @@ from sqlalchemy import (
     text,
 )
 
+#: The newest migration: what makes these tables.
+REVISION = "0002"
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_name)s",
@@ -73,15 +76,23 @@ account = Table(
     Column("fingerprint", String(64)),
     # Logins begun whose end nobody wrote down: a process died, or could not write.
     Column("logins_begun", Integer, nullable=False, server_default="0"),
+    # Nothing of it goes out until it is resumed. By an operator's name, or `gateway`, which refused us again and again
     Column("paused", Boolean, nullable=False, server_default=false()),
+    Column("paused_ms", BigInteger),
+    Column("paused_by", String(64)),
     Column("paused_reason", Text),
     # Operations that the gateway does not know, separated by blanks.
     Column("operations_off", Text, nullable=False, server_default=""),
     Column("credit", Points),
     Column("credit_ms", BigInteger),
     Column("used_ms", BigInteger),
-    # The credit at which the gateway last left a message unsent; messages without credit wait for more than that.
+    # The least credit since the gateway last left a message unsent; what is held for want of credit waits for more.
     Column("short_credit", Points),
+    # When it last left one unsent, and since when the credit has been above `short_credit` again.
+    Column("short_ms", BigInteger),
+    Column("topped_ms", BigInteger),
+    # When a sweep last asked for the credit because something is held; empty: it is to be asked for now.
+    Column("credit_asked_ms", BigInteger),
     # The low-credit alarm stands since.
     Column("low_credit_ms", BigInteger),
     # The gate: until then no send and no erasure begins, because a reconciler compares credits.
@@ -92,6 +103,14 @@ account = Table(
     # The credit while nothing was under way, and when that was: what credit arithmetic starts from.
     Column("baseline", Points),
     Column("baseline_ms", BigInteger),
+    # The lowest credit that getCredit has said since: where it is higher later, points were added or came back.
+    Column("lowest", Points),
+    # When a reconciler last set about comparing credits: so that two of them take turns.
+    Column("compared_ms", BigInteger),
+    # When points were last gone that no call of ours explains: somebody else spends, so the credit proves nothing.
+    Column("doubt_ms", BigInteger),
+    # When the answer to an eraseBooking was last lost: the gateway may still be executing it.
+    Column("erase_lost_ms", BigInteger),
 )
 
 lane = Table(
@@ -103,7 +122,10 @@ lane = Table(
     Column("resume_ms", BigInteger, nullable=False, server_default="0"),
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("reason", Text),
+    # As an account; or by `limit`, where the account's points are spent
     Column("paused", Boolean, nullable=False, server_default=false()),
+    Column("paused_ms", BigInteger),
+    Column("paused_by", String(64)),
     Column("paused_reason", Text),
     # Points spent before do not count against the account's limits: an operator resumed the lane then.
     Column("limit_since_ms", BigInteger, nullable=False, server_default="0"),
@@ -143,6 +165,8 @@ request = Table(
     Column("paused_reason", Text),
     # What was found when its price was held against the credit: held, covered, or an operator's word (see worker.funds)
     Column("funds", String(8)),
+    # What its waiting messages cost then, in whole points.
+    Column("points", BigInteger),
     Index(
         "ix_request_due",
         "account",
@@ -207,11 +231,16 @@ chunk = Table(
     Column("settled_by", String(64)),
     Column("settled_why", Text),
     Column("settled_ms", BigInteger),
+    # What the credit could not prove of an unknown one, when it was last compared (see worker.evidence.Reason)
+    Column("evidence", String(16)),
     # Polling
     Column("next_poll_ms", BigInteger),
     Column("poll_lease_ms", BigInteger),
     Column("poll_page", Integer, nullable=False, server_default="1"),
     Column("polls", Integer, nullable=False, server_default="0"),
+    # When the last poll of all its pages began, and how many rows there were.
+    Column("polled_ms", BigInteger),
+    Column("polled_rows", Integer),
     # How many of its messages are not final yet
     Column("pending", Integer),
     Column("final_ms", BigInteger),

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from worker import token
 from worker.ledger import tables
 from worker.ledger.database import Database
+from worker.ledger.pauses import Pause, Target, holding
 from worker.ledger.progress import word
 from worker.ledger.queries import NotFound, at, moment
 
@@ -77,6 +78,8 @@ class MessageStatus:
     batch_id: str | None
     sent_at: datetime | None
     final_at: datetime | None
+    #: It waits, and not before this.
+    due_at: datetime | None
     name: str
 
 
@@ -113,10 +116,23 @@ def request_messages(
             batch_id=row.batch_id,
             sent_at=moment(row.sent_ms),
             final_at=moment(row.final_ms),
+            due_at=moment(row.due_ms),
             name=row.name or "",
         )
         for row in rows
     ]
+
+
+def request_pauses(database: Database, request: str) -> list[Pause]:
+    """What holds the request back: its account, its lane, itself. Raises NotFound."""
+    wanted_id = request_id(request)
+    with database.read() as connection:
+        row = connection.execute(
+            select(tables.request.c.account, tables.request.c.lane).where(tables.request.c.id == wanted_id)
+        ).first()
+        if row is None:
+            raise NotFound(f"the ledger has no request {request}")
+        return holding(connection, Target(row.account, row.lane, wanted_id))
 
 
 def request_id(text: str) -> uuid.UUID:

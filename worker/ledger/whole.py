@@ -81,7 +81,7 @@ def insert_wholes(database: Database, wholes: list[Whole]) -> set[uuid.UUID]:
         )
         return new
 
-    return database.write(work)
+    return database.write(work, point="accept.whole")
 
 
 def request_row(one: Page, now_ms: int) -> dict[str, Any]:

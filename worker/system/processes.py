@@ -1,6 +1,7 @@
 """The processes of a whole system on one machine, and the environment that makes them one."""
 
 import os
+import secrets
 import socket
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -12,6 +13,9 @@ from config import Settings
 from config.account import EMULATOR_URL
 from worker.lanes import LANES, beat_arguments, worker_arguments
 from worker.system.valkey import EmbeddedValkey
+
+#: Of the addresses that callbacks go to; the secret follows.
+CALLBACKS_PATH = "/callbacks/every8d/"
 
 _ROOT = "ignore:You're running the worker with superuser privileges"
 
@@ -30,10 +34,26 @@ class ProcessSpec:
     ready: Callable[[], bool] | None = None
 
 
-def child_environment(settings: Settings, *, gateway_url: str | None = None) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class CallbackAddress:
+    """Where our own web process hears the callbacks of our own emulator."""
+
+    port: int
+    secret: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+
+    @property
+    def url(self) -> str:
+        """What the emulator is told."""
+        return f"http://127.0.0.1:{self.port}{CALLBACKS_PATH}{self.secret}"
+
+
+def child_environment(
+    settings: Settings, *, gateway_url: str | None = None, callbacks: CallbackAddress | None = None
+) -> dict[str, str]:
     """The environment of every child: ours, with what was resolved here: all share one broker and one ledger.
 
-    `gateway_url` is the emulator's address where the system runs one; the account is then the emulator's own.
+    `gateway_url` is the emulator's address where the system runs one; the account is then the emulator's own, and
+    `callbacks` is where that reports to.
     """
     env = dict(os.environ)
     env |= {
@@ -52,11 +72,27 @@ def child_environment(settings: Settings, *, gateway_url: str | None = None) -> 
             "EVERY8D_ACCOUNTS__DEFAULT__USER_ID": "demo",
             "EVERY8D_ACCOUNTS__DEFAULT__PASSWORD": "demo",
         }
+    if callbacks is not None:
+        env |= {
+            "EVERY8D_WEB_HOST": "127.0.0.1",
+            "EVERY8D_WEB_PORT": str(callbacks.port),
+            "EVERY8D_ACCOUNTS__DEFAULT__CALLBACKS": "true",
+            "EVERY8D_ACCOUNTS__DEFAULT__CALLBACK_SECRET": callbacks.secret,
+        }
     return env
 
 
-def emulator(port: int, env: Mapping[str, str], options: Iterable[str] = ()) -> ProcessSpec:
-    """The emulator, on this port of the loopback address."""
+def emulator(
+    port: int,
+    env: Mapping[str, str],
+    options: Iterable[str] = (),
+    *,
+    callbacks: CallbackAddress | None = None,
+) -> ProcessSpec:
+    """The emulator, on this port of the loopback address; it reports to `callbacks`."""
+    if callbacks is not None:
+        # Not as an option, which every user of the machine could read in the list of processes.
+        env = {**env, "EMULATOR_CALLBACK_URL": callbacks.url}
     command = (sys.executable, "-m", "every8d.emulator", "--port", str(port), *options)
     return ProcessSpec("emulator", command, env, stage=0, ready=lambda: listens(port))
 
@@ -74,6 +110,12 @@ def engine(env: Mapping[str, str], *, loglevel: str = "INFO") -> list[ProcessSpe
         for name, lane in LANES.items()
     ]
     return [*workers, ProcessSpec("beat", (*celery, *beat_arguments(loglevel=loglevel)), env)]
+
+
+def web(env: Mapping[str, str]) -> ProcessSpec:
+    """What receives the gateway's callbacks, on the port of the environment's settings."""
+    # -P: a folder `web` where the command was called is somebody else's.
+    return ProcessSpec("web", (sys.executable, "-P", "-m", "web"), env)
 
 
 def gateway_url(port: int) -> str:

@@ -53,6 +53,8 @@ class Supervisor:
         self._output = output
         self._kept: list[_Kept] = []
         self._lock = threading.Lock()
+        #: A process that ran so long starts again without delay. Less for whoever kills them on purpose.
+        self.healthy_s = HEALTHY_S
 
     def start(self, specs: Iterable[ProcessSpec]) -> None:
         """Starts the processes, stage by stage. Raises NotReady for a server that does not come up."""
@@ -115,7 +117,7 @@ class Supervisor:
             if kept.stopping.is_set():
                 return
             kept.deaths += 1
-            in_a_row = 1 if time.monotonic() - began > HEALTHY_S else in_a_row + 1
+            in_a_row = 1 if time.monotonic() - began > self.healthy_s else in_a_row + 1
             delay = restart_delay_s(in_a_row)
             self._output(kept.spec.name, f"ended with {code}; starting it again in {delay:g} s")
             if kept.stopping.wait(delay):

@@ -49,6 +49,7 @@ class System:
         self._lock: FileLock | None = None
         self._valkey = EmbeddedValkey(settings.data_dir) if settings.embedded_broker else None
         self.gateway_url: str | None = None
+        self._callbacks: processes.CallbackAddress | None = None
 
     def start_servers(self) -> None:
         """Takes the data directory, starts Valkey and the emulator where they are ours, migrates the ledger.
@@ -61,31 +62,52 @@ class System:
         if self.settings.embedded_gateway:
             port = processes.free_port(EMULATOR_PORT)
             self.gateway_url = processes.gateway_url(port)
+            self._callbacks = processes.CallbackAddress(processes.free_port(self.settings.web_port))
             env = processes.child_environment(self.settings)
-            servers.append(processes.emulator(port, env, self._emulator_options))
+            servers.append(processes.emulator(port, env, self._emulator_options, callbacks=self._callbacks))
         self.supervisor.start(servers)
         from worker.ledger.migrate import upgrade  # alembic: not before it is needed
 
         upgrade(self.settings.database_url)
 
     def start_engine(self) -> None:
-        """Starts the workers and beat."""
-        env = processes.child_environment(self.settings, gateway_url=self.gateway_url)
-        self.supervisor.start(
-            processes.engine({**env, **self._environment}, loglevel=self.settings.log_level)
+        """Starts the workers, beat, and, where an account has a callback secret, what receives callbacks."""
+        env = processes.child_environment(
+            self.settings, gateway_url=self.gateway_url, callbacks=self._callbacks
         )
+        env |= self._environment
+        specs = processes.engine(env, loglevel=self.settings.log_level)
+        if self.hears_callbacks:
+            specs.append(processes.web(env))
+        self.supervisor.start(specs)
+
+    @property
+    def callback_url(self) -> str | None:
+        """Where this system's emulator reports to, once it runs. Whoever knows it can make reports up."""
+        return self._callbacks.url if self._callbacks else None
+
+    @property
+    def hears_callbacks(self) -> bool:
+        """Whether a process for callbacks is part of this system."""
+        secrets = (one.callback_secret for one in self.settings.accounts.values())
+        return self._callbacks is not None or any(secrets)
 
     def addresses(self) -> dict[str, str]:
         """Where the parts are reached, fit to print: without passwords."""
         gateways = (
             {self.gateway_url} if self.gateway_url else {one.url for one in self.settings.accounts.values()}
         )
-        return {
+        addresses = {
             "gateway": ", ".join(sorted(gateways)) + (" (the emulator)" if self.gateway_url else ""),
             "broker": without_password(self.settings.broker_url),
             "ledger": without_password(self.settings.database_url),
             "data": str(self.settings.data_dir),
         }
+        if self.hears_callbacks:
+            port = self._callbacks.port if self._callbacks else self.settings.web_port
+            host = "127.0.0.1" if self._callbacks else self.settings.web_host
+            addresses["callbacks"] = f"http://{host}:{port}{processes.CALLBACKS_PATH}***"
+        return addresses
 
     def stop(self, grace_s: float | None = None, *, hurry: Callable[[], bool] | None = None) -> None:
         """Ends all of it: first the workers, then the servers. Twice is harmless.

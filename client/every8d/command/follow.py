@@ -85,6 +85,9 @@ def tell(invocation: Invocation, status: RequestStatus, /, *, followed: bool, **
     unknown = status.messages.get("unknown", 0)
     if unknown:
         invocation.note(Text(invocation.say("unknown_left", count=f"{unknown:,}"), "yellow"))
+    unpaid = status.messages.get("no_credit", 0)
+    if unpaid and not status.final:
+        invocation.note(Text(invocation.say("no_credit_left", count=f"{unpaid:,}"), "yellow"))
     if followed and not is_over(status):
         invocation.note(invocation.say("still_open", request=status.request_id))
     if followed and code == NO:
@@ -93,7 +96,10 @@ def tell(invocation: Invocation, status: RequestStatus, /, *, followed: bool, **
 
 
 def is_over(status: RequestStatus) -> bool:
-    """Whether looking again could not show more by itself: final, or nothing but unknown outcomes is left."""
+    """Whether nothing more happens by itself: final, or only what waits for somebody is left.
+
+    That is messages with an unknown outcome, and those that wait for a top-up.
+    """
     if status.final or status.state in ("abandoned", "refused", "unknown_request"):
         return True
     return status.state not in ("staged", "ready") and not any(status.messages.get(word) for word in _MOVING)
@@ -119,6 +125,9 @@ def status_json(status: RequestStatus) -> dict[str, Any]:
         "messages": dict(status.messages),
         "cost": str(status.cost),
         "final": status.final,
+        "paused": [
+            {"what": one.what, "by": one.by, "why": one.why, "since": one.since} for one in status.paused
+        ],
     }
 
 
@@ -126,4 +135,9 @@ def _line(invocation: Invocation, status: RequestStatus) -> str:
     counts = ", ".join(
         f"{invocation.state(state)} {count:,}" for state, count in status.messages.items() if count
     )
-    return f"{invocation.state(status.state)}: {counts}" if counts else invocation.state(status.state)
+    parts = [counts] if counts else []
+    for one in status.paused:
+        told = tables.paused(invocation, by=one.by, why=one.why, since=one.since)
+        parts.append(f"{invocation.say(f'paused_{one.what}')}: {told}")
+    state = invocation.state(status.state)
+    return f"{state}: {'; '.join(parts)}" if parts else state

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
+from every8d.times import TAIPEI
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from rich.console import RenderableType
 
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
 
 #: Bad rows on the screen; --json has all of them.
 SHOWN_ROWS = 20
+
+#: Pauses that nobody had to ask for.
+_BY_THEMSELVES = ("gateway", "limit", "credit")
 
 #: Colours of states; what is not here has none.
 _COLOURS = {
@@ -113,4 +119,15 @@ def request(invocation: Invocation, status: RequestStatus) -> Table:
     if status.account:
         table.add_row(invocation.say("account"), f"{status.account} / {status.lane}", style="dim")
     table.add_row(invocation.say("cost"), str(status.cost), style="dim")
+    for one in status.paused:
+        told = paused(invocation, by=one.by, why=one.why, since=one.since)
+        table.add_row(invocation.say(f"paused_{one.what}"), Text(told), style="yellow")
     return table
+
+
+def paused(invocation: Invocation, *, by: str, why: str, since: datetime | None) -> str:
+    """Why something is paused, by whom and since when, in Taipei's time. Operators' words do nothing to a terminal."""
+    name = invocation.say(f"by_{by}") if by in _BY_THEMSELVES else by
+    when = since.astimezone(TAIPEI).strftime("%m-%d %H:%M") if since else "–"
+    told = invocation.say("paused_by", why=why or "–", by=name or "–", since=when)
+    return "".join(char if char.isprintable() else "�" for char in told)

@@ -75,6 +75,13 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "state": ("State", "狀態"),
     "messages": ("Messages", "則數"),
     "cost": ("Cost (points)", "扣點"),
+    "paused_account": ("account paused", "帳號已暫停"),
+    "paused_lane": ("lane paused", "通道已暫停"),
+    "paused_request": ("request paused", "此筆已暫停"),
+    "paused_by": ("{why} ({by}, since {since})", "{why}（{by}，自 {since} 起）"),
+    "by_gateway": ("the gateway's refusals", "簡訊平台拒絕"),
+    "by_limit": ("the limit on points", "點數上限"),
+    "by_credit": ("want of credit", "點數不足"),
     "still_open": (
         "Not final yet. It goes on without this command: every8d status {request}",
         "尚未全部完成；關閉本指令不影響發送，可用 every8d status {request} 查詢。",
@@ -90,6 +97,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "unknown_left": (
         "{count} messages have an unknown outcome; they are not repeated by themselves (every8d unknown).",
         "{count} 則簡訊結果不明，系統不會自動重送（請見 every8d unknown）。",
+    ),
+    "no_credit_left": (
+        "{count} messages were left unsent for want of credit; after a top-up they go out by themselves.",
+        "{count} 則簡訊因點數不足未發送；補足點數後將自動發送。",
     ),
     "not_all_delivered": ("Not all messages were delivered.", "並非所有簡訊都已送達。"),
     "cancelled": (

@@ -69,18 +69,34 @@ def upgrade() -> None:
         batch_op.create_index("ix_number_use_number", ["account", "number", "at_ms"], unique=False)
 
     with op.batch_alter_table("account", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("paused_ms", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("paused_by", sa.String(length=64), nullable=True))
         batch_op.add_column(sa.Column("short_credit", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("short_ms", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("topped_ms", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("credit_asked_ms", sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column("low_credit_ms", sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column("gate_ms", sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column("gate_by", sa.String(length=128), nullable=True))
         batch_op.add_column(sa.Column("gate_closed_ms", sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column("baseline", sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column("baseline_ms", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("lowest", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("compared_ms", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("doubt_ms", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("erase_lost_ms", sa.BigInteger(), nullable=True))
 
     with op.batch_alter_table("lane", schema=None) as batch_op:
         batch_op.add_column(sa.Column("paused", sa.Boolean(), server_default=sa.false(), nullable=False))
+        batch_op.add_column(sa.Column("paused_ms", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("paused_by", sa.String(length=64), nullable=True))
         batch_op.add_column(sa.Column("paused_reason", sa.Text(), nullable=True))
         batch_op.add_column(sa.Column("limit_since_ms", sa.BigInteger(), server_default="0", nullable=False))
+
+    with op.batch_alter_table("chunk", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("evidence", sa.String(length=16), nullable=True))
+        batch_op.add_column(sa.Column("polled_ms", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("polled_rows", sa.Integer(), nullable=True))
 
     with op.batch_alter_table("message", schema=None) as batch_op:
         batch_op.create_index(
@@ -96,6 +112,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("paused_by", sa.String(length=64), nullable=True))
         batch_op.add_column(sa.Column("paused_reason", sa.Text(), nullable=True))
         batch_op.add_column(sa.Column("funds", sa.String(length=8), nullable=True))
+        batch_op.add_column(sa.Column("points", sa.BigInteger(), nullable=True))
         batch_op.drop_index("ix_request_due")
         batch_op.create_index(
             "ix_request_due",
@@ -128,10 +145,16 @@ def downgrade() -> None:
             sqlite_where=sa.text("next_due_ms IS NOT NULL"),
             postgresql_where=sa.text("next_due_ms IS NOT NULL"),
         )
+        batch_op.drop_column("points")
         batch_op.drop_column("funds")
         batch_op.drop_column("paused_reason")
         batch_op.drop_column("paused_by")
         batch_op.drop_column("paused_ms")
+
+    with op.batch_alter_table("chunk", schema=None) as batch_op:
+        batch_op.drop_column("polled_rows")
+        batch_op.drop_column("polled_ms")
+        batch_op.drop_column("evidence")
 
     with op.batch_alter_table("message", schema=None) as batch_op:
         batch_op.drop_index(
@@ -143,16 +166,27 @@ def downgrade() -> None:
     with op.batch_alter_table("lane", schema=None) as batch_op:
         batch_op.drop_column("limit_since_ms")
         batch_op.drop_column("paused_reason")
+        batch_op.drop_column("paused_by")
+        batch_op.drop_column("paused_ms")
         batch_op.drop_column("paused")
 
     with op.batch_alter_table("account", schema=None) as batch_op:
+        batch_op.drop_column("erase_lost_ms")
+        batch_op.drop_column("doubt_ms")
+        batch_op.drop_column("compared_ms")
+        batch_op.drop_column("lowest")
         batch_op.drop_column("baseline_ms")
         batch_op.drop_column("baseline")
         batch_op.drop_column("gate_closed_ms")
         batch_op.drop_column("gate_by")
         batch_op.drop_column("gate_ms")
         batch_op.drop_column("low_credit_ms")
+        batch_op.drop_column("credit_asked_ms")
+        batch_op.drop_column("topped_ms")
+        batch_op.drop_column("short_ms")
         batch_op.drop_column("short_credit")
+        batch_op.drop_column("paused_by")
+        batch_op.drop_column("paused_ms")
 
     with op.batch_alter_table("number_use", schema=None) as batch_op:
         batch_op.drop_index("ix_number_use_number")
