@@ -86,9 +86,14 @@ def test_a_run_that_is_killed_leaves_no_process_behind() -> None:
         found = re.search(r"files in (\S+)", lines[0])
         assert found is not None
         directory = Path(found[1])
-        running = " ".join(living(directory).values())
-        for what in ("valkey", "emulator", "worker", "postgres"):
-            assert what in running
+        kinds = ("valkey", "emulator", "worker", "postgres")
+
+        def all_there() -> bool:
+            running = " ".join(living(directory).values())
+            return all(what in running for what in kinds)
+
+        # Whoever was killed takes a moment to come back.
+        wait_for(all_there, 60, "one process of each kind")
         process.kill()
         process.wait()
         wait_for(lambda: not living(directory), 30, "every process has ended")
