@@ -29,7 +29,7 @@ def started(data_dir: Path) -> Iterator[subprocess.Popen[str]]:
     try:
         log_file = data_dir / "log"
         wait_for(
-            lambda: up.poll() is not None or log_file.read_text().count(" ready.") == 4, 40, "four workers"
+            lambda: up.poll() is not None or log_file.read_text().count(" ready.") == 4, 90, "four workers"
         )
         assert up.poll() is None, log_file.read_text()
         yield up
